@@ -1,0 +1,69 @@
+/* Who must sign off what: pure functions of policy, people, votes and now. */
+#pragma once
+
+#include "channels/people.h"
+#include "gateway/base/field.h"
+#include "gateway/base/json.h"
+
+enum rule_kind { RULE_ROLE, RULE_PERSON, RULE_ANY_OF, RULE_ALL_OF };
+
+struct rule {
+    enum rule_kind kind;
+    const char *who;      /* role or person */
+    int64_t count;        /* RULE_ROLE: different people needed, at least 1 */
+    int64_t after_ms;     /* counts only this long after the request was raised; 0: at once */
+    struct rule *parts;
+    size_t n_parts;
+};
+
+struct ask_step {
+    int64_t after_ms;
+    const char *channel, *to; /* "C0DEPLOYS", "role:deployer", "person:dana" */
+};
+
+enum on_expire { EXPIRE_REFUSE, EXPIRE_ESCALATE, EXPIRE_KEEP };
+
+struct policy {
+    const char *name;
+    struct rule approve;
+    int64_t reject;            /* votes that reject */
+    bool not_requester;
+    struct ask_step *ask;
+    size_t n_ask;
+    int64_t remind_ms, expire_ms; /* 0: never */
+    enum on_expire on_expire;
+    struct ask_step escalate;  /* channel NULL: none */
+    const struct json *source; /* as configured: what a request's snapshot is made of */
+    int line;
+};
+
+/* One JSON shape for the configuration and for the snapshot in a request. Problems go to `problems`
+ * with the node they concern. */
+bool policy_parse(struct arena *a, const char *name, const struct json *source, struct policy *out,
+                  struct problems *problems);
+
+struct vote {
+    const char *person; /* person id */
+    bool approve;
+    int64_t at_ms;
+};
+
+enum verdict { VERDICT_OPEN, VERDICT_APPROVED, VERDICT_REJECTED };
+
+/* The one place that counts votes. Of several votes of one person the last counts. `requester` is a
+ * person id or NULL. Votes of people who may not decide are ignored. */
+enum verdict policy_verdict(const struct policy *policy, const struct people *people,
+                            const char *requester, const struct vote *votes, size_t n_votes,
+                            int64_t raised_at_ms, int64_t now_ms);
+
+/* May this person vote so now? The sentence says why not: "only deployer may approve this", "you
+ * asked for it yourself". Who may approve may reject; the requester may always reject. */
+bool policy_may_vote(const struct policy *policy, const struct people *people, const char *requester,
+                     const char *person, bool approve, int64_t raised_at_ms, int64_t now_ms,
+                     struct err *err);
+
+/* Can this policy ever be met by these people? For `signoff check`. */
+bool policy_can_be_met(const struct policy *policy, const struct people *people, struct err *err);
+
+/* "1 deployer (not the requester)", for cards. */
+char *policy_describe(struct arena *a, const struct policy *policy, const struct people *people);
