@@ -23,12 +23,14 @@ enum { JSON_MAX_DEPTH = 64 };
 
 struct json {
     enum json_type type;
-    const char *key;    /* in an object: this member's name; else NULL */
-    const char *text;   /* JSON_STRING: UTF-8 without NUL */
-    double number;      /* JSON_NUMBER */
-    struct json *child; /* JSON_ARRAY, JSON_OBJECT: the first element */
-    struct json *last;  /* … and the last, for appending */
-    struct json *next;  /* the next sibling */
+    bool in_container;    /* stands in an array or object; json.c's own, as the next */
+    bool shares_children; /* a shallow copy: its child list is changed in a copy only */
+    const char *key;      /* in an object: this member's name; else NULL */
+    const char *text;     /* JSON_STRING: UTF-8 without NUL */
+    double number;        /* JSON_NUMBER */
+    struct json *child;   /* JSON_ARRAY, JSON_OBJECT: the first element */
+    struct json *last;    /* … and the last, for appending */
+    struct json *next;    /* the next sibling */
 };
 
 /* The whole of `in` must be one value. max_bytes 0 = 4 MiB. The sentence says where ("at byte 12").
@@ -55,7 +57,8 @@ bool json_equal(const struct json *a,
 #define JSON_EACH(item, container) \
     for (const struct json *item = (container) ? (container)->child : NULL; item; item = item->next)
 
-/* Building, in the arena. A text that is NULL becomes null. Texts are borrowed, not copied. */
+/* Building, in the arena. A text or value that is NULL becomes null, a number that is not finite
+ * too. Texts are borrowed, not copied; keys are copied. */
 struct json *json_object(struct arena *a);
 struct json *json_array(struct arena *a);
 struct json *json_string(struct arena *a, const char *text);
@@ -74,7 +77,7 @@ struct json *json_push_text(struct arena *a, struct json *array, const char *tex
 /* A copy of an object without one member; itself when there is no such member. */
 const struct json *json_without(struct arena *a, const struct json *object, const char *key);
 
-/* Compact text, members in their order. */
+/* Compact text, members in their order; absent is null. Bytes that are not UTF-8 become U+FFFD. */
 char *json_write(struct arena *a, const struct json *j);
 /* Two spaces a level, for people. */
 char *json_write_pretty(struct arena *a, const struct json *j);

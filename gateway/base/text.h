@@ -20,6 +20,10 @@ char *text_from_duration_ms(struct arena *a, int64_t ms);
 
 /* UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool utf8_valid(struct span s);
+/* The code point that begins s and the bytes it takes: 1 to 4; 0 when s is empty or invalid. */
+size_t utf8_next(struct span s, uint32_t *out);
+/* The UTF-8 of a code point (not a surrogate, at most U+10FFFF): the bytes written, 1 to 4. */
+size_t utf8_encode(uint32_t code, char out[4]);
 /* The code points in valid UTF-8. */
 size_t utf8_length(const char *text);
 /* At most max_bytes of text, cut between characters; says "…" where it was cut (inside the limit).
@@ -39,10 +43,13 @@ char *base64_encode(struct arena *a, struct span s); /* with padding */
 bool base64_decode(struct arena *a, const char *text, struct span *out)
     NODISCARD;                                          /* padding optional */
 char *base64url_encode(struct arena *a, struct span s); /* without padding */
+bool base64url_decode(struct arena *a, const char *text, struct span *out)
+    NODISCARD; /* padding optional */
 
 /* One path segment or query value: all but A–Z a–z 0–9 - . _ ~ is percent-encoded. RFC 3986 2.3. */
 char *url_encode(struct arena *a, const char *text);
-/* Percent-decoding; '+' is a space when `form`. Fails on a bad escape or a NUL. */
+/* Percent-decoding; '+' is a space when `form`. Fails on a bad escape or a NUL. The bytes may be
+ * invalid UTF-8: utf8_clean() what is kept or shown. */
 bool url_decode(struct arena *a, struct span s, bool form, char **out) NODISCARD;
 /* The first value of `name` in "a=1&b=2" (form or query), decoded; NULL when absent or broken. */
 char *form_value(struct arena *a, struct span form, const char *name);
