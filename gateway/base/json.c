@@ -906,3 +906,12 @@ char *json_canonical(struct arena *a, const struct json *j)
 {
     return write(a, j, CANONICAL);
 }
+
+char *json_escape(struct arena *a, const char *text)
+{
+    struct strbuf b;
+    strbuf_init(&b, a, SIZE_MAX / 8);
+    add_string(&b, text);
+    b.text[b.len - 1] = '\0';
+    return b.text + 1;
+}

@@ -84,3 +84,5 @@ char *json_write_pretty(struct arena *a, const struct json *j);
 /* RFC 8785 (JCS): members sorted by UTF-16 code units, numbers as ECMAScript prints them, minimal
  * escapes. The same value gives the same bytes everywhere; what hashes are made of. */
 char *json_canonical(struct arena *a, const struct json *j);
+/* What stands between the quotes when `text` is a JSON string. */
+char *json_escape(struct arena *a, const char *text);
