@@ -1,0 +1,256 @@
+/* Opening, migrating, transactions, arrivals. See store.h; the other acts are in store_*.c. */
+#include "gateway/store.h"
+#include "gateway/base/strbuf.h"
+#include "gateway/base/text.h"
+#include "gateway/schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SCHEMA_VERSION = 1, MAX_SCHEMA_BYTES = 64 * 1024 };
+
+/* The types that SQLite and PostgreSQL do not share. */
+static char *in_dialect(struct arena *a, const char *sql)
+{
+    static const char *const words[][2] = {{"{int64}", "INTEGER"}, {"{id}", "INTEGER PRIMARY KEY"}};
+    struct strbuf out;
+    strbuf_init(&out, a, MAX_SCHEMA_BYTES);
+    for (const char *at = sql; *at != '\0';) {
+        bool replaced = false;
+        for (size_t i = 0; i < COUNT(words) && !replaced; i++) {
+            size_t len = strlen(words[i][0]);
+            if (strncmp(at, words[i][0], len) == 0) {
+                strbuf_add(&out, words[i][1]);
+                at += len;
+                replaced = true;
+            }
+        }
+        if (!replaced)
+            strbuf_addc(&out, *at++);
+    }
+    return out.text;
+}
+
+static bool schema_version(struct store *s, int64_t *version, struct err *err)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct db_rows rows;
+    if (!db_query(s->db, &a, "SELECT name FROM sqlite_master WHERE name = 'meta'", DB_NO_ARGS, &rows,
+                  err))
+        return false;
+    *version = 0;
+    if (rows.count == 0)
+        return true;
+    const char *text = NULL;
+    if (!store_meta_get(s, &a, "schema", &text, err))
+        return false;
+    if (text == NULL || !text_to_int(text, 1, 1000000, version))
+        return fail(err, ERR_INVALID, "store: meta.schema is no number: is this a Signoff store?");
+    return true;
+}
+
+static bool migrate(struct store *s, enum db_mode mode, struct err *err)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    int64_t version;
+    if (!schema_version(s, &version, err))
+        return false;
+    if (version > SCHEMA_VERSION)
+        return fail(err, ERR_INVALID,
+                    "store: it has schema %lld and this program knows up to %d: run the newer program",
+                    (long long)version, SCHEMA_VERSION);
+    if (version == SCHEMA_VERSION)
+        return true;
+    if (mode == DB_READ_ONLY)
+        return fail(err, ERR_MISSING, "store: it is empty or old; `signoff serve` sets it up");
+    return store_begin(s, err) && db_script(s->db, in_dialect(&a, SCHEMA_SQL), err) &&
+           store_commit(s, err);
+}
+
+bool store_open(struct store *s, const char *url, enum db_mode mode, struct err *err)
+{
+    s->db = db_open(url, mode, err);
+    if (s->db == NULL)
+        return false;
+    if (!migrate(s, mode, err)) {
+        store_rollback(s);
+        store_close(s);
+        return false;
+    }
+    return true;
+}
+
+void store_close(struct store *s)
+{
+    db_close(s->db);
+    s->db = NULL;
+}
+
+bool store_begin(struct store *s, struct err *err)
+{
+    return db_begin(s->db, err);
+}
+
+bool store_commit(struct store *s, struct err *err)
+{
+    return db_run(s->db, "UPDATE meta SET value = value + 1 WHERE key = 'batch'", DB_NO_ARGS, err) &&
+           db_commit(s->db, err);
+}
+
+void store_rollback(struct store *s)
+{
+    db_rollback(s->db);
+}
+
+bool store_meta_get(struct store *s, struct arena *a, const char *key, const char **out,
+                    struct err *err)
+{
+    struct db_rows rows;
+    if (!db_query(s->db, a, "SELECT value FROM meta WHERE key = $1", DB_ARGS(db_text(key)), &rows,
+                  err))
+        return false;
+    *out = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
+    return true;
+}
+
+bool store_meta_set(struct store *s, const char *key, const char *value, struct err *err)
+{
+    return db_run(s->db,
+                  "INSERT INTO meta (key, value) VALUES ($1, $2) "
+                  "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                  DB_ARGS(db_text(key), db_text(value)), err);
+}
+
+bool store_remember(struct store *s, const char *const *keys, int64_t now_ms, bool *seen,
+                    struct err *err)
+{
+    *seen = false;
+    for (; *keys != NULL; keys++) {
+        if (!db_run(s->db, "INSERT INTO seen (key, at_ms) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
+                    DB_ARGS(db_text(*keys), db_int(now_ms)), err))
+            return false;
+        *seen = *seen || db_changes(s->db) == 0;
+    }
+    return true;
+}
+
+bool store_add_arrival(struct store *s, const char *channel, const char *body, int64_t now_ms,
+                       int64_t *id, struct err *err)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct db_rows rows;
+    if (!db_query(s->db, &a,
+                  "INSERT INTO arrivals (at_ms, channel, body) VALUES ($1, $2, $3) RETURNING id",
+                  DB_ARGS(db_int(now_ms), db_text(channel), db_text(body)), &rows, err))
+        return false;
+    *id = db_cell_int(&rows, 0, 0);
+    return true;
+}
+
+bool store_get_arrival(struct store *s, struct arena *a, int64_t id, struct stored_arrival *out,
+                       struct err *err)
+{
+    struct db_rows rows;
+    if (!db_query(s->db, a,
+                  "SELECT at_ms, channel, body FROM arrivals WHERE id = $1 AND state = 'new'",
+                  DB_ARGS(db_int(id)), &rows, err))
+        return false;
+    if (rows.count == 0)
+        return fail(err, ERR_MISSING, "no new arrival %lld", (long long)id);
+    *out = (struct stored_arrival){.id = id,
+                                   .at_ms = db_cell_int(&rows, 0, 0),
+                                   .channel = db_cell_text(&rows, 0, 1),
+                                   .body = db_cell_text(&rows, 0, 2)};
+    return true;
+}
+
+bool store_end_arrival(struct store *s, int64_t id, struct err *err)
+{
+    return db_run(s->db, "UPDATE arrivals SET state = 'routed', body = '' WHERE id = $1",
+                  DB_ARGS(db_int(id)), err);
+}
+
+bool store_new_arrivals(struct store *s, struct arena *a, int64_t **ids, size_t *count,
+                        struct err *err)
+{
+    struct db_rows rows;
+    if (!db_query(s->db, a, "SELECT id FROM arrivals WHERE state = 'new' ORDER BY id", DB_NO_ARGS,
+                  &rows, err))
+        return false;
+    *ids = ARENA_ARRAY(a, int64_t, rows.count);
+    *count = rows.count;
+    for (size_t i = 0; i < rows.count; i++)
+        (*ids)[i] = db_cell_int(&rows, i, 0);
+    return true;
+}
+
+bool store_add_login(struct store *s, const char *hash, const char *person, const char *via,
+                     int64_t expires_at_ms, struct err *err)
+{
+    return db_run(s->db,
+                  "INSERT INTO logins (hash, person, via, expires_at_ms) VALUES ($1, $2, $3, $4)",
+                  DB_ARGS(db_text(hash), db_text(person), db_text(via), db_int(expires_at_ms)), err);
+}
+
+bool store_login(struct store *s, struct arena *a, const char *hash, int64_t now_ms, bool spend,
+                 const char **person, struct err *err)
+{
+    struct db_rows rows;
+    *person = NULL;
+    if (!db_query(s->db, a,
+                  "SELECT person FROM logins WHERE hash = $1 AND spent = 0 AND expires_at_ms > $2",
+                  DB_ARGS(db_text(hash), db_int(now_ms)), &rows, err))
+        return false;
+    if (rows.count == 0)
+        return true;
+    if (spend &&
+        !db_run(s->db, "UPDATE logins SET spent = 1 WHERE hash = $1", DB_ARGS(db_text(hash)), err))
+        return false;
+    *person = db_cell_text(&rows, 0, 0);
+    return true;
+}
+
+bool store_add_session(struct store *s, const char *hash, const char *person, int64_t now_ms,
+                       int64_t expires_at_ms, struct err *err)
+{
+    return db_run(s->db, "DELETE FROM sessions WHERE expires_at_ms < $1", DB_ARGS(db_int(now_ms)),
+                  err) &&
+           db_run(s->db,
+                  "INSERT INTO sessions (hash, person, created_at_ms, expires_at_ms) "
+                  "VALUES ($1, $2, $3, $4)",
+                  DB_ARGS(db_text(hash), db_text(person), db_int(now_ms), db_int(expires_at_ms)),
+                  err);
+}
+
+bool store_session(struct store *s, struct arena *a, const char *hash, int64_t now_ms,
+                   const char **person, struct err *err)
+{
+    struct db_rows rows;
+    if (!db_query(s->db, a, "SELECT person FROM sessions WHERE hash = $1 AND expires_at_ms > $2",
+                  DB_ARGS(db_text(hash), db_int(now_ms)), &rows, err))
+        return false;
+    *person = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
+    return true;
+}
+
+bool store_put_etag(struct store *s, const char *url, const char *etag, const char *body,
+                    int64_t now_ms, struct err *err)
+{
+    return db_run(s->db,
+                  "INSERT INTO etags (url, etag, body, at_ms) VALUES ($1, $2, $3, $4) "
+                  "ON CONFLICT (url) DO UPDATE SET etag = excluded.etag, body = excluded.body, "
+                  "at_ms = excluded.at_ms",
+                  DB_ARGS(db_text(url), db_text(etag), db_text(body), db_int(now_ms)), err);
+}
+
+bool store_get_etag(struct store *s, struct arena *a, const char *url, const char **etag,
+                    const char **body, struct err *err)
+{
+    struct db_rows rows;
+    if (!db_query(s->db, a, "SELECT etag, body FROM etags WHERE url = $1", DB_ARGS(db_text(url)),
+                  &rows, err))
+        return false;
+    *etag = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
+    *body = rows.count > 0 ? db_cell_text(&rows, 0, 1) : NULL;
+    return true;
+}
