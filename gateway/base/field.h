@@ -24,8 +24,7 @@ enum field_type {
     FIELD_BOOL,     /* bool */
     FIELD_DURATION, /* int64_t, milliseconds; written "90s", "15m" */
     FIELD_SIZE,     /* int64_t, bytes; written "64KiB", "25MiB" */
-    FIELD_TEXTS,    /* const char ** and size_t: a list of texts; each is held to min, max, choices,
-                       check */
+    FIELD_TEXTS,    /* const char ** and size_t; checked one by one */
     FIELD_JSON,     /* const struct json *: kept as it is; `rows` then only feed the manual */
     FIELD_SECTION,  /* a struct of its own rows, inside this one */
     FIELD_LIST,     /* an array of structs (pointer and size_t), from a list */
@@ -40,6 +39,7 @@ enum {
     FIELD_SECRET = 1 << 1,   /* its value appears in no sentence */
     FIELD_NOT_YET = 1 << 2,  /* legal and checked, but does nothing in this version: a warning */
     FIELD_IDENT = 1 << 3,    /* FIELD_MAP: the names are held to letters, digits, '_', '-', '.' */
+    FIELD_EMPTY_OK = 1 << 4, /* texts: may be "" */
 };
 
 /* For rows that are checked but stored nowhere. */
