@@ -1,5 +1,6 @@
 /* See thread.h. */
 #include "agents/thread.h"
+
 #include "gateway/base/hash.h"
 #include "gateway/base/text.h"
 
@@ -18,16 +19,44 @@ static const struct event_kind event_kinds[] = {
 
 /* The names of the interface are the enum's, in lower case. */
 static const char *const event_names[] = {
-    "slack_message",    "email_message",    "sms_message",      "web_message",
-    "api_message",      "webhook_received", "schedule_fired",   "github_pull_request",
-    "step",             "step_refused",     "tool_finished",    "request_decided",
-    "handed_over",      "child_finished",   "timer_fired",      "limit_raised",
-    "model_asked",      "model_answered",   "tool_started",     "request_raised",
-    "delivery_sent",    "delivery_failed",  "vote",             "vote_refused",
-    "request_reminded", "request_escalated", "limit_reached",   "stage_started",
-    "stage_finished",   "child_started",    "environment_taken", "environment_left",
-    "timer_set",        "paused",           "resumed",          "cancelled",
-    "finished",         "note",
+    "slack_message",
+    "email_message",
+    "sms_message",
+    "web_message",
+    "api_message",
+    "webhook_received",
+    "schedule_fired",
+    "github_pull_request",
+    "step",
+    "step_refused",
+    "tool_finished",
+    "request_decided",
+    "handed_over",
+    "child_finished",
+    "timer_fired",
+    "limit_raised",
+    "model_asked",
+    "model_answered",
+    "tool_started",
+    "request_raised",
+    "delivery_sent",
+    "delivery_failed",
+    "vote",
+    "vote_refused",
+    "request_reminded",
+    "request_escalated",
+    "limit_reached",
+    "stage_started",
+    "stage_finished",
+    "child_started",
+    "environment_taken",
+    "environment_left",
+    "timer_set",
+    "paused",
+    "resumed",
+    "cancelled",
+    "finished",
+    "note",
 };
 _Static_assert(COUNT(event_names) == COUNT(event_kinds), "a name for each event type");
 

@@ -5,19 +5,15 @@
 
 #include "channels/message.h"
 #include "gateway/base/err.h"
-
-struct header {
-    const char *name; /* lower case */
-    const char *value;
-};
+#include "gateway/base/http_parse.h"
 
 /* A request as it came in. Borrowed. */
 struct webhook {
     const char *method, *path, *query; /* path without the query; query may be NULL */
-    const struct header *headers;
+    const struct http_header *headers;
     size_t n_headers;
-    struct span body;  /* raw bytes: signatures are over these */
-    int64_t at_ms;     /* Unix time of arrival */
+    struct span body; /* raw bytes: signatures are over these */
+    int64_t at_ms;    /* Unix time of arrival */
 };
 
 const char *webhook_header(const struct webhook *in, const char *name); /* NULL when absent */
@@ -33,17 +29,18 @@ enum arrival_kind {
 /* What a webhook says, once verified. Everything lives in the arena of receive(). */
 struct arrival {
     enum arrival_kind kind;
-    const char *ignored_why;         /* ARRIVAL_IGNORED: a word for the counter */
-    const char *keys[3];             /* de-duplication keys, NULL-terminated; any that is known: seen before */
-    const char *type;                /* the event's type: "slack_message", "github_pull_request" */
-    const char *sender;              /* identity: "slack:U024BE7LH", "github:dex" */
-    const char *when;                /* MESSAGE: mention | direct_message | command | message; EVENT: "pull_request.merged" */
-    const char *repo, *base;         /* EVENT: what routes match on; else NULL */
-    const char *to, *in_thread;      /* where an answer goes; together the conversation */
-    bool known_threads_only;         /* drop it unless it continues a conversation of ours */
-    const struct json *data;         /* the event's data */
-    const char *request;             /* DECISION, ASK_FORM: request id ("r_…") or code ("4821") */
-    const char *decision;            /* approve | reject | answer */
+    const char *ignored_why; /* ARRIVAL_IGNORED: a word for the counter */
+    const char *keys[3]; /* de-duplication keys, NULL-terminated; any that is known: seen before */
+    const char *type;    /* the event's type: "slack_message", "github_pull_request" */
+    const char *sender;  /* identity: "slack:U024BE7LH", "github:dex" */
+    const char *when;    /* MESSAGE: mention | direct_message | command | message; EVENT:
+                            "pull_request.merged" */
+    const char *repo, *base;    /* EVENT: what routes match on; else NULL */
+    const char *to, *in_thread; /* where an answer goes; together the conversation */
+    bool known_threads_only;    /* drop it unless it continues a conversation of ours */
+    const struct json *data;    /* the event's data */
+    const char *request;        /* DECISION, ASK_FORM: request id ("r_…") or code ("4821") */
+    const char *decision;       /* approve | reject | answer */
     const char *comment, *answer;
     const char *trigger;             /* what opens a form (Slack's trigger_id), or NULL */
     const char *shown_at;            /* external id of the card that was clicked, or NULL */
@@ -54,7 +51,7 @@ struct arrival {
 /* One HTTP call to a provider. */
 struct wire {
     const char *method, *url;
-    const struct header *headers;
+    const struct http_header *headers;
     size_t n_headers;
     struct span body;
     bool repeatable;  /* may be sent twice without harm */
@@ -72,7 +69,7 @@ struct wire_reply {
     int status;
     struct span body;
     int64_t retry_after_ms; /* 0: not said */
-    const struct header *headers;
+    const struct http_header *headers;
     size_t n_headers;
     const char *error; /* when not answered: why */
 };
@@ -86,8 +83,9 @@ enum delivery_outcome {
 
 struct receipt {
     enum delivery_outcome outcome;
-    const char *external_id; /* SENT: how the provider names it, for edits ("C123:1700000000.000100") */
-    const char *in_thread;   /* SENT: the conversation that replies to it will carry */
+    const char
+        *external_id; /* SENT: how the provider names it, for edits ("C123:1700000000.000100") */
+    const char *in_thread; /* SENT: the conversation that replies to it will carry */
     int64_t retry_after_ms;
     const char *reason;
 };
@@ -102,18 +100,21 @@ struct live {
 };
 
 struct channel_ops {
-    const char *type;          /* the word in the configuration: "slack" */
-    const char *identity;      /* the prefix of its senders: "slack" */
-    /* Inbound; NULL when it only sends. `instance` is the configured name: keys and forms carry it. */
+    const char *type;     /* the word in the configuration: "slack" */
+    const char *identity; /* the prefix of its senders: "slack" */
+    /* Inbound; NULL when it only sends. `instance` is the configured name: keys and forms carry it.
+     */
     bool (*verify)(const void *settings, const struct webhook *in, struct err *err);
     bool (*receive)(const void *settings, struct arena *a, const struct webhook *in,
                     struct arrival *out, struct err *err);
-    /* Outbound; NULL when it only receives. render: message → one call. settle: its reply → receipt. */
+    /* Outbound; NULL when it only receives. render: message → one call. settle: its reply →
+     * receipt. */
     bool (*render)(const void *settings, struct arena *a, const struct message *msg,
                    struct wire *out, struct err *err);
     struct receipt (*settle)(const void *settings, struct arena *a, const struct message *msg,
                              const struct wire_reply *reply);
-    /* Settles an ambiguous post by one look-up; NULL: cannot. RETRY from settle_look_up: not there. */
+    /* Settles an ambiguous post by one look-up; NULL: cannot. RETRY from settle_look_up: not there.
+     */
     bool (*look_up)(const void *settings, struct arena *a, const struct message *msg,
                     struct wire *out, struct err *err);
     struct receipt (*settle_look_up)(const void *settings, struct arena *a,
@@ -123,9 +124,9 @@ struct channel_ops {
                  struct err *err);
 };
 
-extern const struct channel_ops slack_channel;   /* channels/slack.c */
-extern const struct channel_ops github_source;   /* channels/github.c */
-extern const struct channel_ops web_channel;     /* channels/web.c */
+extern const struct channel_ops slack_channel; /* channels/slack.c */
+extern const struct channel_ops github_source; /* channels/github.c */
+extern const struct channel_ops web_channel;   /* channels/web.c */
 
 /* By type; NULL when this build has none. */
 const struct channel_ops *channel_ops_by_type(const char *type);

@@ -1,0 +1,697 @@
+/* agent_next(): see agent.h. First the events are folded into a situation, then one visible switch
+ * over the intent of the current step says what follows from it. */
+#include "agents/agent.h"
+
+#include "agents/intents.h"
+#include "agents/json_schema.h"
+#include "gateway/base/strbuf.h"
+#include "gateway/base/text.h"
+
+#include <string.h>
+
+/* What the events say, in one pass. */
+struct situation {
+    const struct agent *agent;
+    const struct thread *thread;
+    int64_t now_ms;
+    struct arena *a;
+    struct effect *out;
+    size_t count;
+
+    int64_t newest; /* newest event that wakes the agent */
+    int64_t newest_message;
+    int64_t asked_upto; /* what the newest model call had seen */
+    int64_t finished;   /* seq of `finished`, 0: never */
+    bool model_under_way, model_failed;
+    const char *model_error;
+    const struct event *step;      /* the current step: the newest that is no keep_waiting */
+    const struct event *last_step; /* the newest of all */
+    bool step_settled;             /* its result is there */
+    bool last_step_refused;
+    const struct event *open;    /* request_raised that is not decided */
+    const struct event *decided; /* of the current step: request_decided */
+    const struct event *unknown; /* tool_finished of unknown outcome that nobody was asked about */
+    const struct event *about;   /* newest request_decided with `about`, not acted on */
+    int running;                 /* tools */
+    int64_t steps, tokens, model_ms, asked_at_ms;
+    double cost;
+    int64_t errors, identical; /* in a row; of the same step */
+    const char *last_error;
+};
+
+/* ---- the fold -------------------------------------------------------------------------------- */
+
+static bool is_call(const struct event *e, const struct event *step)
+{
+    return step != NULL && json_int_or(json_get(e->data, "call"), 0) == step->seq;
+}
+
+static bool is_outcome(const struct event *e, const char *outcome)
+{
+    return text_eq(json_text_at(e->data, "outcome"), outcome);
+}
+
+/* How often did exactly this step fail in the thread so far? */
+static int64_t count_identical(const struct situation *s, const struct event *step, size_t upto)
+{
+    if (step == NULL)
+        return 0;
+    int64_t count = 0;
+    const struct json *what = json_without(s->a, step->data, "reasoning");
+    const struct event *current = NULL;
+    for (size_t i = 0; i <= upto; i++) {
+        const struct event *e = &s->thread->events[i];
+        if (e->type == EVENT_STEP)
+            current = e;
+        bool failed = e->type == EVENT_STEP_REFUSED ||
+                      (e->type == EVENT_TOOL_FINISHED && !is_outcome(e, "ok"));
+        if (failed && current != NULL &&
+            json_equal(what, json_without(s->a, current->data, "reasoning")))
+            count++;
+    }
+    return count;
+}
+
+static void fold_error(struct situation *s, size_t i)
+{
+    const struct event *e = &s->thread->events[i];
+    s->errors++;
+    s->last_error = json_text_or(e->data, e->type == EVENT_STEP_REFUSED ? "error" : "result.error",
+                                 "it failed");
+    if (s->step != NULL && is_call(e, s->step))
+        s->identical = count_identical(s, s->step, i);
+}
+
+static void fold_model(struct situation *s, const struct event *e)
+{
+    if (e->type == EVENT_MODEL_ASKED) {
+        s->model_under_way = true;
+        s->model_failed = false;
+        s->asked_upto = json_int_or(json_get(e->data, "upto"), e->seq);
+        s->asked_at_ms = e->at_ms;
+        s->steps++;
+        return;
+    }
+    s->model_under_way = false;
+    s->model_failed = json_is_true(json_get(e->data, "failed"));
+    s->model_error = json_text_or(e->data, "error", "it gave no answer");
+    s->tokens += json_int_or(json_get(e->data, "tokens"), 0);
+    const struct json *cost = json_get(e->data, "cost");
+    s->cost += cost != NULL && cost->type == JSON_NUMBER ? cost->number : 0;
+    s->model_ms += e->at_ms - s->asked_at_ms;
+}
+
+static void fold_request(struct situation *s, const struct event *e)
+{
+    if (e->type == EVENT_REQUEST_RAISED) {
+        s->open = e;
+        return;
+    }
+    s->open = NULL;
+    if (json_get(e->data, "about") != NULL)
+        s->about = e;
+    if (is_call(e, s->step)) {
+        s->decided = e;
+        s->step_settled = !is_outcome(e, "approved");
+    }
+    if (!is_outcome(e, "cancelled"))
+        s->errors = s->identical = 0;
+}
+
+static void fold_step(struct situation *s, const struct event *e)
+{
+    s->last_step = e;
+    s->last_step_refused = false;
+    if (intent_of(s->agent, e->data, NULL) == INTENT_KEEP_WAITING)
+        return;
+    s->step = e;
+    s->step_settled = false;
+    s->decided = NULL;
+}
+
+static void fold_tool(struct situation *s, size_t i)
+{
+    const struct event *e = &s->thread->events[i];
+    if (e->type == EVENT_TOOL_STARTED) {
+        s->running++;
+        return;
+    }
+    /* A call that was refused before it began has no tool_started. */
+    if (!json_is_true(json_get(e->data, "not_started")))
+        s->running--;
+    if (is_call(e, s->step))
+        s->step_settled = true;
+    if (is_outcome(e, "ok"))
+        s->errors = s->identical = 0;
+    else
+        fold_error(s, i);
+    if (is_outcome(e, "unknown"))
+        s->unknown = e;
+}
+
+/* A request that our own newer step cancelled is no news to us. */
+static bool is_news(const struct event *e)
+{
+    if (!event_is_for_agent(e->type) || e->type == EVENT_STEP)
+        return false;
+    return !(e->type == EVENT_REQUEST_DECIDED && is_outcome(e, "cancelled") &&
+             text_starts(e->actor, "agent:"));
+}
+
+static void fold_one(struct situation *s, size_t i)
+{
+    const struct event *e = &s->thread->events[i];
+    if (is_news(e))
+        s->newest = e->seq;
+    if (event_is_message(e->type)) {
+        s->newest_message = e->seq;
+        s->errors = s->identical = 0;
+    }
+    if (e->type == EVENT_MODEL_ASKED || e->type == EVENT_MODEL_ANSWERED)
+        fold_model(s, e);
+    else if (e->type == EVENT_STEP)
+        fold_step(s, e);
+    else if (e->type == EVENT_TOOL_STARTED || e->type == EVENT_TOOL_FINISHED)
+        fold_tool(s, i);
+    else if (e->type == EVENT_REQUEST_RAISED || e->type == EVENT_REQUEST_DECIDED)
+        fold_request(s, e);
+    else if (e->type == EVENT_STEP_REFUSED) {
+        s->last_step_refused = true;
+        if (is_call(e, s->step))
+            s->step_settled = true;
+        fold_error(s, i);
+    } else if (e->type == EVENT_TIMER_FIRED && is_call(e, s->step))
+        s->step_settled = true;
+    else if (e->type == EVENT_FINISHED || e->type == EVENT_CANCELLED) {
+        s->finished = e->seq;
+        s->step_settled = true;
+        s->about = NULL;
+    } else if (e->type == EVENT_LIMIT_RAISED)
+        s->about = NULL;
+}
+
+static struct situation fold(const struct agent *agent, const struct thread *thread, int64_t now_ms,
+                             struct arena *a, struct effect *out)
+{
+    struct situation s = {.agent = agent, .thread = thread, .now_ms = now_ms, .a = a, .out = out};
+    for (size_t i = 0; i < thread->n_events; i++)
+        fold_one(&s, i);
+    return s;
+}
+
+int64_t agent_newest(const struct thread *thread)
+{
+    int64_t newest = 0;
+    for (size_t i = 0; i < thread->n_events; i++)
+        if (is_news(&thread->events[i]))
+            newest = thread->events[i].seq;
+    return newest;
+}
+
+/* ---- effects ----------------------------------------------------------------------------------
+ */
+
+static struct effect *add(struct situation *s, enum effect_kind kind)
+{
+    if (s->count == MAX_EFFECTS)
+        abort(); /* no step has more than three, and prefetch counts itself */
+    struct effect *e = &s->out[s->count++];
+    *e = (struct effect){.kind = kind};
+    return e;
+}
+
+static void refuse_step(struct situation *s, const struct event *step, const char *sentence)
+{
+    struct effect *e = add(s, EFFECT_APPEND);
+    e->type = EVENT_STEP_REFUSED;
+    struct json *data = json_object(s->a);
+    json_set_int(s->a, data, "call", step->seq);
+    json_set_text(s->a, data, "error", sentence);
+    e->data = data;
+}
+
+static void finish(struct situation *s, enum thread_status status, const char *outcome,
+                   const char *text)
+{
+    struct effect *e = add(s, EFFECT_FINISH);
+    e->status = status;
+    e->outcome = outcome;
+    e->text = text;
+}
+
+static void ask_human(struct situation *s, const char *about, const char *question,
+                      const char *context, const char *format)
+{
+    struct effect *e = add(s, EFFECT_RAISE_QUESTION);
+    e->about = about;
+    struct json *data = json_object(s->a);
+    json_set_text(s->a, data, "question", question);
+    if (context != NULL)
+        json_set_text(s->a, data, "context", context);
+    struct json *options = json_set(s->a, data, "options", json_object(s->a));
+    json_set_text(s->a, options, "urgency", "high");
+    json_set_text(s->a, options, "format", format);
+    e->data = data;
+}
+
+/* An older step's request that a newer step makes void. */
+static void cancel_older(struct situation *s)
+{
+    if (s->open == NULL || is_call(s->open, s->step))
+        return;
+    struct effect *e = add(s, EFFECT_CANCEL_REQUEST);
+    e->request = json_text_at(s->open->data, "request");
+    e->text = arena_printf(s->a, "%s now proposes %s", s->agent->name,
+                           json_text_or(s->step->data, "intent", "another step"));
+}
+
+/* ---- limits, checked before each model call -----------------------------------------------------
+ */
+
+/* A person may have granted the same allowance again. */
+static int64_t allowance(const struct situation *s, const char *limit)
+{
+    int64_t times = 1;
+    for (size_t i = 0; i < s->thread->n_events; i++) {
+        const struct event *e = &s->thread->events[i];
+        if (e->type == EVENT_LIMIT_RAISED && text_eq(json_text_at(e->data, "limit"), limit))
+            times++;
+    }
+    return times;
+}
+
+static const char *limit_that_is_reached(const struct situation *s, int64_t *used, int64_t *allowed)
+{
+    const struct limits *l = &s->agent->limits;
+    const struct {
+        const char *name;
+        int64_t used, limit;
+    } rows[] = {
+        {"steps", s->steps, l->steps},
+        {"tokens", s->tokens, l->tokens},
+        {"seconds", s->model_ms / 1000, l->seconds},
+        {"cost", (int64_t)(s->cost * 1e6), (int64_t)(l->cost * 1e6)},
+        {"max_age", s->now_ms - s->thread->created_at_ms, l->max_age_ms},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int64_t most = rows[i].limit * allowance(s, rows[i].name);
+        if (rows[i].limit > 0 && rows[i].used >= most) {
+            *used = rows[i].used;
+            *allowed = most;
+            return rows[i].name;
+        }
+    }
+    return NULL;
+}
+
+static void stop_at_limit(struct situation *s, const char *limit, int64_t used, int64_t allowed)
+{
+    struct effect *e = add(s, EFFECT_APPEND);
+    e->type = EVENT_LIMIT_REACHED;
+    struct json *data = json_object(s->a);
+    json_set_text(s->a, data, "limit", limit);
+    json_set_int(s->a, data, "used", used);
+    json_set_int(s->a, data, "allowed", allowed);
+    e->data = data;
+    ask_human(
+        s, arena_printf(s->a, "limit:%s", limit),
+        arena_printf(s->a,
+                     "%s has reached its limit of %s (%lld of %lld). May it go on with the same "
+                     "allowance again?",
+                     s->agent->name, limit, (long long)used, (long long)allowed),
+        NULL, "yes_no");
+}
+
+static void ask_model(struct situation *s)
+{
+    int64_t used, allowed;
+    const char *limit = limit_that_is_reached(s, &used, &allowed);
+    int64_t errors = s->errors > s->identical ? s->errors : s->identical;
+    if (limit != NULL)
+        stop_at_limit(s, limit, used, allowed);
+    else if (s->agent->limits.errors > 0 && errors >= s->agent->limits.errors)
+        ask_human(s, "errors",
+                  arena_printf(s->a, "%s failed %lld times in a row. What should it do?",
+                               s->agent->name, (long long)errors),
+                  s->last_error, "free_text");
+    else
+        add(s, EFFECT_ASK_MODEL);
+}
+
+/* What people said to a question of our own (not the model's). True when that settles this round.
+ */
+static bool follow_answer(struct situation *s)
+{
+    if (s->about == NULL)
+        return false;
+    const char *about = json_text_or(s->about->data, "about", "");
+    bool answered = is_outcome(s->about, "answered");
+    bool yes = answered && text_eq(json_text_at(s->about->data, "answer"), "yes");
+    if (text_starts(about, "limit:")) {
+        if (!yes) {
+            finish(s, THREAD_FAILED, about, "It reached its limit and nobody let it go on.");
+            return true;
+        }
+        struct effect *e = add(s, EFFECT_APPEND);
+        e->type = EVENT_LIMIT_RAISED;
+        struct json *data = json_object(s->a);
+        json_set_text(s->a, data, "limit", about + strlen("limit:"));
+        e->data = data;
+        return true;
+    }
+    if (text_eq(about, "model") && !yes && s->asked_upto < s->about->seq) {
+        finish(s, THREAD_FAILED, "model", "Its model gave no answer and nobody let it try again.");
+        return true;
+    }
+    if (!answered && s->asked_upto < s->about->seq) {
+        finish(s, THREAD_FAILED, about, "It needed help and nobody answered.");
+        return true;
+    }
+    return false;
+}
+
+/* ---- the switch over intents --------------------------------------------------------------------
+ */
+
+/* The newest note of this step about a fact: *looking says that it was asked for. */
+static const struct json *fact(const struct situation *s, const char *key, bool *looking)
+{
+    const struct json *found = NULL;
+    *looking = false;
+    for (size_t i = 0; i < s->thread->n_events; i++) {
+        const struct event *e = &s->thread->events[i];
+        if (e->type != EVENT_NOTE || !is_call(e, s->step))
+            continue;
+        if (text_eq(json_text_at(e->data, "looking_up"), key))
+            *looking = true;
+        else if (text_eq(json_text_at(e->data, "fact"), key))
+            found = e->data;
+    }
+    return found;
+}
+
+/* The fact, or NULL: it is asked for, or was just asked for. */
+static const struct json *need(struct situation *s, const char *key)
+{
+    bool looking;
+    const struct json *known = fact(s, key, &looking);
+    if (known == NULL && !looking) {
+        struct effect *e = add(s, EFFECT_LOOK_UP);
+        e->key = key;
+        e->call = s->step->seq;
+    }
+    return known;
+}
+
+static struct json *arguments_of(struct situation *s)
+{
+    struct json *args = json_object(s->a);
+    JSON_EACH(member, s->step->data)
+    {
+        if (strcmp(member->key, "intent") != 0 && strcmp(member->key, "reasoning") != 0)
+            json_set(s->a, args, member->key, member);
+    }
+    return args;
+}
+
+/* Does any event but our own steps name this commit? */
+static bool is_named_in_thread(const struct situation *s, const char *sha)
+{
+    for (size_t i = 0; i < s->thread->n_events; i++) {
+        const struct event *e = &s->thread->events[i];
+        if (event_is_for_agent(e->type) && e->type != EVENT_STEP &&
+            e->type != EVENT_REQUEST_DECIDED && strstr(json_write(s->a, e->data), sha) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Resolves the ref argument and gathers what the card shows; false: not yet, or refused. */
+static bool resolve(struct situation *s, const struct tool *tool, struct json *args,
+                    struct json *facts)
+{
+    const char *given = json_text_at(args, tool->target.ref == NULL ? "" : tool->target.ref);
+    const char *sha = "";
+    if (tool->target.ref != NULL && given != NULL) {
+        const struct json *resolved = need(s, arena_printf(s->a, "git.resolve:%s", given));
+        if (resolved == NULL)
+            return false;
+        sha = json_text_at(resolved, "value.sha");
+        if (sha == NULL) {
+            refuse_step(s, s->step,
+                        arena_printf(s->a, "%s: %s", tool->target.ref,
+                                     json_text_or(resolved, "error", "it names no commit")));
+            return false;
+        }
+        json_set_text(s->a, args, tool->target.ref, sha);
+        json_set_text(s->a, facts, "given", given);
+        json_set_bool(s->a, facts, "named", is_named_in_thread(s, sha));
+        json_set(s->a, facts, "commit", json_get(resolved, "value"));
+    }
+    struct err err = ERR_INIT;
+    if (!json_schema_validate(tool_schema(s->a, tool, false), args, tool->name, &err)) {
+        refuse_step(s, s->step, arena_strdup(s->a, err.text));
+        return false;
+    }
+    if (tool->target.environment == NULL)
+        return true;
+    const char *component = tool->target.component == NULL ? "all" : tool->target.component;
+    const struct json *place = need(
+        s, arena_printf(s->a, "deploy.place:%s/%s/%s", tool->target.environment, component, sha));
+    if (place == NULL)
+        return false;
+    const char *refusal = json_text_at(place, "value.refused");
+    if (refusal != NULL && !tool->target.rollback) {
+        refuse_step(s, s->step, refusal);
+        return false;
+    }
+    json_set(s->a, facts, "place", json_get(place, "value"));
+    const char *current = json_text_at(place, "value.current");
+    if (current == NULL || *sha == '\0' || strcmp(current, sha) == 0)
+        return true;
+    const struct json *compare = need(s, arena_printf(s->a, "git.compare:%s...%s", current, sha));
+    if (compare == NULL)
+        return false;
+    if (json_get(compare, "value") != NULL)
+        json_set(s->a, facts, "compare", json_get(compare, "value"));
+    return true;
+}
+
+static bool has_started(const struct situation *s)
+{
+    for (size_t i = 0; i < s->thread->n_events; i++)
+        if (s->thread->events[i].type == EVENT_TOOL_STARTED &&
+            is_call(&s->thread->events[i], s->step))
+            return true;
+    return false;
+}
+
+static void run_tool(struct situation *s, const struct tool *tool, const struct json *args,
+                     const char *request)
+{
+    struct effect *e = add(s, EFFECT_RUN_TOOL);
+    e->tool = tool;
+    e->data = args;
+    e->call = s->step->seq;
+    e->request = request;
+}
+
+/* A tool that acts: resolve, ask, and only once approved: run. */
+static void act_write(struct situation *s, const struct tool *tool)
+{
+    if (has_started(s))
+        return;
+    if (s->decided != NULL) {
+        if (is_outcome(s->decided, "approved"))
+            run_tool(s, tool, NULL, json_text_at(s->decided->data, "request"));
+        return;
+    }
+    if (s->open != NULL && is_call(s->open, s->step))
+        return;
+    struct json *args = arguments_of(s), *facts = json_object(s->a);
+    if (!resolve(s, tool, args, facts))
+        return;
+    if (text_eq(tool->needs, "nobody")) {
+        run_tool(s, tool, args, NULL);
+        return;
+    }
+    struct effect *e = add(s, EFFECT_RAISE_APPROVAL);
+    e->tool = tool;
+    e->call = s->step->seq;
+    e->data = args;
+    e->facts = facts;
+}
+
+static void act_question(struct situation *s)
+{
+    if (s->open != NULL && is_call(s->open, s->step))
+        return;
+    struct effect *e = add(s, EFFECT_RAISE_QUESTION);
+    e->call = s->step->seq;
+    e->data = arguments_of(s);
+}
+
+static bool is_timer_set(const struct situation *s)
+{
+    for (size_t i = 0; i < s->thread->n_events; i++)
+        if (s->thread->events[i].type == EVENT_TIMER_SET && is_call(&s->thread->events[i], s->step))
+            return true;
+    return false;
+}
+
+/* What follows from the current step while its result is not there. One case an intent. */
+static void act(struct situation *s)
+{
+    const struct json *step = s->step->data;
+    const struct tool *tool = NULL;
+    cancel_older(s);
+    switch (intent_of(s->agent, step, &tool)) {
+    case INTENT_REQUEST_HUMAN_INPUT:
+        act_question(s);
+        return;
+    case INTENT_AWAIT:
+        if (!is_timer_set(s)) {
+            struct effect *e = add(s, EFFECT_SET_TIMER);
+            e->call = s->step->seq;
+            e->seconds = json_int_or(json_get(step, "seconds"), 1);
+        }
+        return;
+    case INTENT_KEEP_WAITING: /* the request stays open: nothing to do */
+        return;
+    case INTENT_DONE_FOR_NOW:
+        add(s, EFFECT_SEND)->text = json_text_or(step, "message", "");
+        finish(s, THREAD_DONE, "done", json_text_or(step, "message", ""));
+        return;
+    case INTENT_NOTHING_TO_DO:
+        finish(s, THREAD_DONE, "nothing_to_do", json_text_or(step, "reason", ""));
+        return;
+    case INTENT_HAND_OVER: {
+        struct effect *e = add(s, EFFECT_HAND_OVER);
+        e->agent = json_text_or(step, "agent", "");
+        e->text = json_text_or(step, "summary", "");
+        e->call = s->step->seq;
+        finish(s, THREAD_DONE, "handed_over", e->text);
+        return;
+    }
+    case INTENT_TOOL:
+        if (tool == NULL)
+            refuse_step(s, s->step, "this tool is no longer configured");
+        else if (!tool->reads)
+            act_write(s, tool);
+        else if (!has_started(s))
+            run_tool(s, tool, arguments_of(s), NULL);
+        return;
+    }
+    UNREACHABLE();
+}
+
+/* ---- prefetch
+ * ------------------------------------------------------------------------------------ */
+
+/* Factor 13: what the agent will want anyway is fetched before its first step. True: still under
+ * way. */
+static bool prefetch(struct situation *s)
+{
+    bool under_way = false;
+    for (size_t i = 0; i < s->agent->n_prefetch && s->count < MAX_EFFECTS; i++) {
+        const char *name = s->agent->prefetch[i];
+        bool started = false, ended = false;
+        for (size_t k = 0; k < s->thread->n_events; k++) {
+            const struct event *e = &s->thread->events[k];
+            if (!json_is_true(json_get(e->data, "prefetch")) ||
+                !text_eq(json_text_at(e->data, "tool"), name))
+                continue;
+            started = started || e->type == EVENT_TOOL_STARTED;
+            ended = ended || e->type == EVENT_TOOL_FINISHED;
+        }
+        under_way = under_way || !ended;
+        if (started || ended)
+            continue;
+        struct effect *e = add(s, EFFECT_RUN_TOOL);
+        e->data = json_object(s->a);
+        for (size_t t = 0; t < s->agent->n_tools; t++)
+            if (strcmp(s->agent->tools[t]->name, name) == 0)
+                e->tool = s->agent->tools[t];
+        if (e->tool == NULL)
+            abort(); /* the configuration's check lets none through */
+    }
+    return under_way;
+}
+
+/* An unknown outcome is never repeated: a person looks. */
+static bool ask_about_unknown(struct situation *s)
+{
+    if (s->unknown == NULL || s->open != NULL)
+        return false;
+    const char *about =
+        arena_printf(s->a, "unknown:%lld",
+                     (long long)json_int_or(json_get(s->unknown->data, "call"), s->unknown->seq));
+    for (size_t i = 0; i < s->thread->n_events; i++)
+        if (s->thread->events[i].type == EVENT_REQUEST_RAISED &&
+            text_eq(json_text_at(s->thread->events[i].data, "about"), about))
+            return false;
+    ask_human(
+        s, about,
+        arena_printf(s->a,
+                     "I do not know whether %s ran to its end. Please look, and tell me what you "
+                     "found and what I should do.",
+                     json_text_or(s->unknown->data, "tool", "the call")),
+        json_text_at(s->unknown->data, "result.error"), "free_text");
+    return true;
+}
+
+size_t agent_next(const struct agent *agent, const struct thread *thread, int64_t now_ms,
+                  struct arena *a, struct effect out[MAX_EFFECTS])
+{
+    struct situation s = fold(agent, thread, now_ms, a, out);
+    if (thread->paused || (s.finished > 0 && s.newest_message < s.finished))
+        return 0;
+    if (prefetch(&s) || s.model_under_way)
+        return s.count;
+    if (s.open != NULL && json_get(s.open->data, "about") != NULL)
+        return 0; /* a question of our own, about a limit or a failure, comes before all else */
+    if (follow_answer(&s))
+        return s.count;
+    if (s.step != NULL && !s.step_settled)
+        act(&s);
+    if (s.count > 0 || s.running > 0 || ask_about_unknown(&s))
+        return s.count;
+    if (s.last_step != NULL && s.last_step != s.step && s.open == NULL && !s.last_step_refused &&
+        s.newest < s.last_step->seq) {
+        refuse_step(&s, s.last_step, "keep_waiting: there is no open request to wait for");
+        return s.count;
+    }
+    if (s.model_failed && s.newest <= s.asked_upto) {
+        if (s.open == NULL)
+            ask_human(&s, "model",
+                      arena_printf(a, "The model of %s cannot be reached. Shall it try again?",
+                                   agent->name),
+                      s.model_error, "yes_no");
+    } else if (s.newest > s.asked_upto) {
+        ask_model(&s);
+    }
+    return s.count;
+}
+
+struct json *agent_waiting_for(const struct agent *agent, const struct thread *thread,
+                               struct arena *a)
+{
+    struct effect ignored[MAX_EFFECTS];
+    struct situation s = fold(agent, thread, 0, a, ignored);
+    struct json *w = json_object(a);
+    if (s.model_under_way) {
+        json_set_text(a, w, "kind", "model");
+    } else if (s.open != NULL) {
+        json_set_text(a, w, "kind", "person");
+        json_set_text(a, w, "request", json_text_at(s.open->data, "request"));
+    } else if (s.running > 0 || (s.step != NULL && !s.step_settled && !is_timer_set(&s))) {
+        json_set_text(a, w, "kind", "tool");
+        json_set_text(a, w, "what",
+                      s.step == NULL ? "prefetch" : json_text_or(s.step->data, "intent", ""));
+    } else if (s.step != NULL && !s.step_settled) {
+        json_set_text(a, w, "kind", "timer");
+    } else {
+        return NULL;
+    }
+    return w;
+}
