@@ -110,7 +110,9 @@ static const struct json *fit_shape(struct fit *f, const struct json *schema,
                                     const struct json *value)
 {
     bool is_list = value->type == JSON_ARRAY;
-    if (value->type == JSON_OBJECT && json_get(schema, "properties") != NULL)
+    bool has_members =
+        json_get(schema, "properties") != NULL || json_get(schema, "additionalProperties") != NULL;
+    if (value->type == JSON_OBJECT && has_members)
         return fit_object(f, schema, value);
     if (is_list && (json_get(schema, "items") != NULL || allows(schema, "array")))
         return fit_array(f, schema, value);
