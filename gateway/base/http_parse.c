@@ -45,6 +45,7 @@ struct http_parse {
     size_t body_len, body_room, max_body;
     size_t framing;        /* bytes that were no data */
     const char *unchecked; /* framing of the current feed begins here */
+    bool chunked;          /* the parser's own flag is changed by a trailer Transfer-Encoding */
     bool framing_after_cr, body_ended;
 
     struct http_message message;
@@ -151,7 +152,7 @@ static void grow_body(struct http_parse *p, size_t needed)
 static int on_body(http_parser *parser, const char *at, size_t len)
 {
     struct http_parse *p = parser->data;
-    if ((parser->flags & F_CHUNKED) && !check_framing(p, at))
+    if (p->chunked && !check_framing(p, at))
         return -1;
     p->unchecked = at + len;
     if (len > p->max_body - p->body_len)
@@ -362,6 +363,7 @@ static bool check_framing_headers(struct http_parse *p)
         return refuse(p, 400, "the content-length is no number");
     if ((coding != NULL) != ((p->parser.flags & F_CHUNKED) != 0))
         return refuse(p, 400, "the transfer-encoding is unclear");
+    p->chunked = coding != NULL;
     m->has_body = coding != NULL || (length != NULL && p->parser.content_length > 0);
     return true;
 }
@@ -452,7 +454,7 @@ static enum http_parse_event run_body(struct http_parse *p, const char *at, size
         refuse_as_parser_says(p);
         return HTTP_PARSE_REFUSED;
     }
-    if ((p->parser.flags & F_CHUNKED) && !check_framing(p, at + *parsed))
+    if (p->chunked && !check_framing(p, at + *parsed))
         return HTTP_PARSE_REFUSED;
     return p->body_ended ? finish_body(p) : HTTP_PARSE_MORE;
 }
@@ -542,8 +544,7 @@ const struct http_message *http_parse_message(const struct http_parse *p)
 bool http_parse_limit_body(struct http_parse *p, size_t max_body)
 {
     p->max_body = max_body;
-    bool announced = !(p->parser.flags & F_CHUNKED) && p->message.has_body;
-    if (announced && p->parser.content_length > max_body)
+    if (!p->chunked && p->message.has_body && p->parser.content_length > max_body)
         return refuse(p, 413, "the body is over the limit of %zu bytes", max_body);
     return true;
 }

@@ -167,6 +167,14 @@ Test(http_parse, takes_and_refuses_by_this_table)
         {"data longer than its chunk",
          "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
          400},
+        {"trailer that speaks of framing",
+         "POST / HTTP/1.1\r\n" HOST
+         "Transfer-Encoding: chunked\r\n\r\n0\r\nTransfer-Encoding: x\r\n\r\n",
+         1},
+        {"bare LF after such a trailer",
+         "POST / HTTP/1.1\r\n" HOST
+         "Transfer-Encoding: chunked\r\n\r\n0\r\nTransfer-Encoding: x\n\r\n",
+         400},
         {"other expectation",
          "PUT / HTTP/1.1\r\n" HOST "Expect: a raise\r\nContent-Length: 1\r\n\r\n", 417},
         {"announced over the limit", "POST / HTTP/1.1\r\n" HOST "Content-Length: 101\r\n\r\n", 413},
