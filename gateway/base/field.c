@@ -613,7 +613,8 @@ static void decode_present(const struct decoder *d, const struct field *row, con
     } else if (row->type == FIELD_SECTION) {
         decode_below(d, row, j, row->key, NULL, (char *)out + row->offset);
     } else if (row->type == FIELD_JSON) {
-        check_raw(d, row, j, row->key);
+        if (!(row->flags & FIELD_OWN))
+            check_raw(d, row, j, row->key);
         store(out, row->offset, &j, sizeof j);
     } else {
         decode_elements(d, row, j, out);

@@ -40,6 +40,7 @@ enum {
     FIELD_NOT_YET = 1 << 2,  /* legal and checked, but does nothing in this version: a warning */
     FIELD_IDENT = 1 << 3,    /* FIELD_MAP: the names are held to letters, digits, '_', '-', '.' */
     FIELD_EMPTY_OK = 1 << 4, /* texts: may be "" */
+    FIELD_OWN = 1 << 5, /* FIELD_JSON: its owner decodes it, and reports what is absent in it */
 };
 
 /* For rows that are checked but stored nowhere. */
