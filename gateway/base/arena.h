@@ -37,7 +37,7 @@ void *arena_array(struct arena *a, size_t count, size_t size) __attribute__((ret
 char *arena_strdup(struct arena *a, const char *text);
 char *arena_strndup(struct arena *a, const char *text, size_t len);
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
-char *arena_vprintf(struct arena *a, const char *fmt, va_list args);
+char *arena_vprintf(struct arena *a, const char *fmt, va_list args) PRINTF(2, 0);
 
 /* fn(arg) runs when the arena ends: ties a handle of a library to this unit of work. */
 void arena_defer(struct arena *a, void (*fn)(void *arg), void *arg);
