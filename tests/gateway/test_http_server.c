@@ -485,7 +485,9 @@ Test(http_server, ends_a_stream_when_told, .timeout = 30)
 
 Test(http_server, closes_a_stream_whose_reader_is_slow, .timeout = 60)
 {
-    begin();
+    struct http_server_config c = config();
+    c.answer_ms = 60000; /* not by its deadline */
+    begin_with(c);
     struct wire *w = open_wire();
     wire_small_window(w);
     char got[500];
@@ -539,6 +541,40 @@ Test(http_server, holds_the_size_of_bodies, .timeout = 30)
                                   "Transfer-Encoding: chunked\r\n\r\n3e9\r\n",
                                   strchr(text, 'b') + 20},
            "413 the body is over the limit of 1000 bytes|closed");
+    end();
+}
+
+Test(http_server, a_refusal_arrives_even_if_the_client_goes_on_sending, .timeout = 30)
+{
+    static char much[200000];
+    begin();
+    struct wire *w = open_wire();
+    char got[500];
+    wire_text(w, "POST /a HTTP/1.1\r\n" HOST "Content-Length: 400000\r\n\r\n");
+    for (int i = 0; i < 2; i++) {
+        usleep(100000);
+        wire_send(w, much, sizeof much);
+    }
+    usleep(100000);
+    wire_summary(w, QUIET_MS, got, sizeof got);
+    cr_expect_str_eq(got, "413 the body is over the limit of 1000 bytes|closed");
+    wire_close(w);
+    end();
+}
+
+Test(http_server, stops_reading_while_too_much_waits, .timeout = 60)
+{
+    struct http_server_config c = config();
+    c.answer_ms = 20000;
+    begin_with(c);
+    enum { FLOOD = 60000000 };
+    char *flood = calloc(1, FLOOD);
+    struct wire *w = open_wire();
+    wire_text(w, "GET /never HTTP/1.1\r\n" HOST "\r\n");
+    size_t taken = wire_offer(w, flood, FLOOD, 500);
+    cr_expect_lt(taken, FLOOD / 2, "%zu bytes, more than the kernel keeps", taken);
+    wire_close(w);
+    free(flood);
     end();
 }
 

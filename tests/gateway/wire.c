@@ -75,6 +75,19 @@ void wire_send(struct wire *w, const char *bytes, size_t len)
     }
 }
 
+size_t wire_offer(struct wire *w, const char *bytes, size_t len, int ms)
+{
+    struct pollfd p = {.fd = w->fd, .events = POLLOUT};
+    size_t at = 0;
+    while (at < len && poll(&p, 1, ms) > 0) {
+        ssize_t n = send(w->fd, bytes + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n <= 0)
+            break;
+        at += (size_t)n;
+    }
+    return at;
+}
+
 void wire_text(struct wire *w, const char *text)
 {
     wire_send(w, text, strlen(text));

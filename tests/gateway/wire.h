@@ -9,6 +9,8 @@ struct wire;
 struct wire *wire_open(int port, bool tls);
 void wire_close(struct wire *w);
 void wire_send(struct wire *w, const char *bytes, size_t len);
+/* Plain only: how many of the bytes are taken until it stands still for `ms`. */
+size_t wire_offer(struct wire *w, const char *bytes, size_t len, int ms);
 void wire_text(struct wire *w, const char *text);
 void wire_shut(struct wire *w); /* our sending half */
 void wire_small_window(struct wire *w);
