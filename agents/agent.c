@@ -4,6 +4,7 @@
 
 #include "agents/intents.h"
 #include "agents/json_schema.h"
+#include "agents/reply.h"
 #include "gateway/base/strbuf.h"
 #include "gateway/base/text.h"
 
@@ -496,13 +497,51 @@ static void run_tool(struct situation *s, const struct tool *tool, const struct 
     e->request = request;
 }
 
+static void refuse_call(struct situation *s, const struct tool *tool, const char *sentence)
+{
+    struct effect *e = add(s, EFFECT_APPEND);
+    e->type = EVENT_TOOL_FINISHED;
+    struct json *data = json_object(s->a);
+    json_set_int(s->a, data, "call", s->step->seq);
+    json_set_text(s->a, data, "tool", tool->name);
+    json_set_text(s->a, data, "outcome", "refused");
+    json_set_bool(s->a, data, "not_started", true);
+    json_set_text(s->a, json_set(s->a, data, "result", json_object(s->a)), "error", sentence);
+    e->data = data;
+}
+
+/* A branch or a tag may have moved since it was approved: then it does not run. */
+static bool still_names_it(struct situation *s, const struct tool *tool)
+{
+    const struct json *raised = NULL;
+    for (size_t i = 0; i < s->thread->n_events; i++)
+        if (s->thread->events[i].type == EVENT_REQUEST_RAISED &&
+            is_call(&s->thread->events[i], s->step))
+            raised = s->thread->events[i].data;
+    const char *given = json_text_at(raised, "facts.given");
+    const char *sha = tool->target.ref == NULL
+                          ? NULL
+                          : json_text(json_get(json_get(raised, "arguments"), tool->target.ref));
+    if (given == NULL || sha == NULL || text_starts(sha, given))
+        return true;
+    const struct json *now = need(s, arena_printf(s->a, "git.again:%s", given));
+    if (now == NULL)
+        return false;
+    if (text_eq(json_text_at(now, "value.sha"), sha))
+        return true;
+    refuse_call(s, tool,
+                arena_printf(s->a, "%s no longer names the approved commit %.7s, so it did not run",
+                             given, sha));
+    return false;
+}
+
 /* A tool that acts: resolve, ask, and only once approved: run. */
 static void act_write(struct situation *s, const struct tool *tool)
 {
     if (has_started(s))
         return;
     if (s->decided != NULL) {
-        if (is_outcome(s->decided, "approved"))
+        if (is_outcome(s->decided, "approved") && still_names_it(s, tool))
             run_tool(s, tool, NULL, json_text_at(s->decided->data, "request"));
         return;
     }
@@ -694,4 +733,25 @@ struct json *agent_waiting_for(const struct agent *agent, const struct thread *t
         return NULL;
     }
     return w;
+}
+
+enum event_type agent_read_answer(const struct agent *agent, const char *text, bool cut,
+                                  struct arena *a, struct json **data)
+{
+    struct step_intent *intents;
+    size_t n = agent_intents(agent, a, &intents);
+    struct reply_step step;
+    struct err err = ERR_INIT;
+    if (reply_to_step(a, text, cut, intents, n, &step, &err)) {
+        struct json *copy = json_object(a);
+        JSON_EACH(member, step.step)
+        {
+            json_set(a, copy, member->key, member);
+        }
+        *data = copy;
+        return EVENT_STEP;
+    }
+    *data = json_object(a);
+    json_set_text(a, *data, "error", arena_strdup(a, err.text));
+    return EVENT_STEP_REFUSED;
 }

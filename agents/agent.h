@@ -7,6 +7,7 @@
 
 #include "agents/playbook.h"
 #include "agents/policy.h"
+#include "agents/step_schema.h"
 #include "agents/thread.h"
 #include "agents/tool.h"
 
@@ -101,10 +102,5 @@ enum event_type agent_read_answer(const struct agent *agent, const char *text, b
 /* The seq of the newest event that is for the agent: an answer to an older context is stale. */
 int64_t agent_newest(const struct thread *thread);
 
-/* All intents of this agent as the schema builder wants them (agents/step_schema.h). */
-struct intent_spec {
-    const char *name, *description;
-    const struct json *schema; /* of the arguments: an object */
-    bool acts;                 /* no repaired answer may call it */
-};
-size_t agent_intents(const struct agent *agent, struct arena *a, struct intent_spec **out);
+/* All intents of this agent: what its model is told and its answers are checked with. */
+size_t agent_intents(const struct agent *agent, struct arena *a, struct step_intent **out);

@@ -88,26 +88,26 @@ static struct json *hand_over_schema(const struct agent *agent, struct arena *a)
     return schema;
 }
 
-size_t agent_intents(const struct agent *agent, struct arena *a, struct intent_spec **out)
+size_t agent_intents(const struct agent *agent, struct arena *a, struct step_intent **out)
 {
     size_t n = 0;
-    struct intent_spec *list =
-        ARENA_ARRAY(a, struct intent_spec, agent->n_tools + COUNT(words) + 1);
+    struct step_intent *list =
+        ARENA_ARRAY(a, struct step_intent, agent->n_tools + COUNT(words) + 1);
     for (size_t i = 0; i < agent->n_tools; i++) {
         const struct tool *tool = agent->tools[i];
-        list[n++] = (struct intent_spec){.name = tool->name,
+        list[n++] = (struct step_intent){.name = tool->name,
                                          .description = tool->description,
-                                         .schema = tool_schema(a, tool, true),
+                                         .args = tool_schema(a, tool, true),
                                          .acts = !tool->reads};
     }
     for (size_t i = 0; i < COUNT(words); i++)
-        list[n++] = (struct intent_spec){.name = words[i].name,
+        list[n++] = (struct step_intent){.name = words[i].name,
                                          .description = words[i].description,
-                                         .schema = json_parse_own(a, words[i].schema)};
+                                         .args = json_parse_own(a, words[i].schema)};
     if (agent->n_hand_over > 0)
-        list[n++] = (struct intent_spec){.name = "hand_over",
+        list[n++] = (struct step_intent){.name = "hand_over",
                                          .description = hand_over_description,
-                                         .schema = hand_over_schema(agent, a),
+                                         .args = hand_over_schema(agent, a),
                                          .acts = true};
     *out = list;
     return n;

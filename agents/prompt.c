@@ -11,13 +11,13 @@ enum { PROMPT_MAX_BYTES = 256 * 1024, MAX_VARIABLES = 64 };
 
 char *prompt_tools(struct arena *a, const struct agent *agent)
 {
-    struct intent_spec *intents;
+    struct step_intent *intents;
     size_t n = agent_intents(agent, a, &intents);
     struct strbuf b;
     strbuf_init(&b, a, PROMPT_MAX_BYTES);
     for (size_t i = 0; i < n; i++)
         strbuf_addf(&b, "- %s: %s\n  arguments: %s\n", intents[i].name, intents[i].description,
-                    json_write(a, json_get(intents[i].schema, "properties")));
+                    json_write(a, json_get(intents[i].args, "properties")));
     return b.text;
 }
 

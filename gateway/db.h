@@ -27,14 +27,16 @@ struct db_arg {
 struct db_arg db_text(const char *text); /* NULL is SQL NULL; borrowed until the call returns */
 struct db_arg db_int(int64_t value);
 struct db_arg db_real(double value);
-#define DB_ARGS(...) (const struct db_arg[]){__VA_ARGS__}, COUNT(((const struct db_arg[]){__VA_ARGS__}))
-#define DB_NO_ARGS   NULL, 0
+#define DB_ARGS(...) \
+    (const struct db_arg[]){__VA_ARGS__}, COUNT(((const struct db_arg[]){__VA_ARGS__}))
+#define DB_NO_ARGS NULL, 0
 
 struct db_rows {
     size_t count, columns;
     struct db_arg *cells; /* count × columns, in the arena */
 };
-const char *db_cell_text(const struct db_rows *rows, size_t row, size_t column); /* NULL: SQL NULL */
+const char *db_cell_text(const struct db_rows *rows, size_t row,
+                         size_t column); /* NULL: SQL NULL */
 int64_t db_cell_int(const struct db_rows *rows, size_t row, size_t column);
 double db_cell_real(const struct db_rows *rows, size_t row, size_t column);
 

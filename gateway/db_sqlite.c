@@ -1,6 +1,6 @@
-/* The SQLite driver. See db.h, and the SQLite manual for the pragmas: WAL with synchronous=FULL makes
- * a commit durable before it returns; a transaction begins IMMEDIATE because a deferred one that read
- * first gets BUSY_SNAPSHOT without waiting. */
+/* The SQLite driver. See db.h, and the SQLite manual for the pragmas: WAL with synchronous=FULL
+ * makes a commit durable before it returns; a transaction begins IMMEDIATE because a deferred one
+ * that read first gets BUSY_SNAPSHOT without waiting. */
 #include "gateway/db.h"
 
 #include <sqlite3.h>
@@ -113,8 +113,8 @@ struct db *db_open(const char *url, enum db_mode mode, struct err *err)
     struct db *db = calloc(1, sizeof *db);
     if (db == NULL)
         abort();
-    int flags = SQLITE_OPEN_NOMUTEX |
-                (mode == DB_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READWRITE);
+    int flags = SQLITE_OPEN_NOMUTEX | (mode == DB_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                                                        : SQLITE_OPEN_READWRITE);
     mode_t old = umask(077); /* the store holds people's words */
     int rc = sqlite3_open_v2(url + 7, &db->handle, flags, NULL);
     bool ok = rc == SQLITE_OK ? set_up(db, mode, err)

@@ -25,7 +25,8 @@ struct http_job {
     struct letter letter; /* kind: the receiver's, for when it comes back */
     struct arena arena;   /* owns all below, the answer too */
 
-    uint64_t ref;                      /* the caller's row id */
+    uint64_t ref;                      /* the caller's own number */
+    const char *row;                   /* the caller's own row id, or NULL: in the job's arena */
     struct mailbox *to;                /* kept: where it comes back, by mailbox_post_always() */
     const char *method;                /* "GET", "POST" … */
     const char *url;                   /* http:// or https:// */

@@ -1,5 +1,6 @@
 /* Opening, migrating, transactions, arrivals. See store.h; the other acts are in store_*.c. */
 #include "gateway/store.h"
+
 #include "gateway/base/strbuf.h"
 #include "gateway/base/text.h"
 #include "gateway/schema.h"
@@ -35,8 +36,8 @@ static bool schema_version(struct store *s, int64_t *version, struct err *err)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
     struct db_rows rows;
-    if (!db_query(s->db, &a, "SELECT name FROM sqlite_master WHERE name = 'meta'", DB_NO_ARGS, &rows,
-                  err))
+    if (!db_query(s->db, &a, "SELECT name FROM sqlite_master WHERE name = 'meta'", DB_NO_ARGS,
+                  &rows, err))
         return false;
     *version = 0;
     if (rows.count == 0)
@@ -56,9 +57,10 @@ static bool migrate(struct store *s, enum db_mode mode, struct err *err)
     if (!schema_version(s, &version, err))
         return false;
     if (version > SCHEMA_VERSION)
-        return fail(err, ERR_INVALID,
-                    "store: it has schema %lld and this program knows up to %d: run the newer program",
-                    (long long)version, SCHEMA_VERSION);
+        return fail(
+            err, ERR_INVALID,
+            "store: it has schema %lld and this program knows up to %d: run the newer program",
+            (long long)version, SCHEMA_VERSION);
     if (version == SCHEMA_VERSION)
         return true;
     if (mode == DB_READ_ONLY)
@@ -93,7 +95,8 @@ bool store_begin(struct store *s, struct err *err)
 
 bool store_commit(struct store *s, struct err *err)
 {
-    return db_run(s->db, "UPDATE meta SET value = value + 1 WHERE key = 'batch'", DB_NO_ARGS, err) &&
+    return db_run(s->db, "UPDATE meta SET value = value + 1 WHERE key = 'batch'", DB_NO_ARGS,
+                  err) &&
            db_commit(s->db, err);
 }
 
@@ -126,7 +129,8 @@ bool store_remember(struct store *s, const char *const *keys, int64_t now_ms, bo
 {
     *seen = false;
     for (; *keys != NULL; keys++) {
-        if (!db_run(s->db, "INSERT INTO seen (key, at_ms) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
+        if (!db_run(s->db,
+                    "INSERT INTO seen (key, at_ms) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
                     DB_ARGS(db_text(*keys), db_int(now_ms)), err))
             return false;
         *seen = *seen || db_changes(s->db) == 0;
@@ -170,12 +174,12 @@ bool store_end_arrival(struct store *s, int64_t id, struct err *err)
                   DB_ARGS(db_int(id)), err);
 }
 
-bool store_new_arrivals(struct store *s, struct arena *a, int64_t **ids, size_t *count,
-                        struct err *err)
+bool store_new_arrivals(struct store *s, struct arena *a, int64_t limit, int64_t **ids,
+                        size_t *count, struct err *err)
 {
     struct db_rows rows;
-    if (!db_query(s->db, a, "SELECT id FROM arrivals WHERE state = 'new' ORDER BY id", DB_NO_ARGS,
-                  &rows, err))
+    if (!db_query(s->db, a, "SELECT id FROM arrivals WHERE state = 'new' ORDER BY id LIMIT $1",
+                  DB_ARGS(db_int(limit)), &rows, err))
         return false;
     *ids = ARENA_ARRAY(a, int64_t, rows.count);
     *count = rows.count;
@@ -187,9 +191,9 @@ bool store_new_arrivals(struct store *s, struct arena *a, int64_t **ids, size_t 
 bool store_add_login(struct store *s, const char *hash, const char *person, const char *via,
                      int64_t expires_at_ms, struct err *err)
 {
-    return db_run(s->db,
-                  "INSERT INTO logins (hash, person, via, expires_at_ms) VALUES ($1, $2, $3, $4)",
-                  DB_ARGS(db_text(hash), db_text(person), db_text(via), db_int(expires_at_ms)), err);
+    return db_run(
+        s->db, "INSERT INTO logins (hash, person, via, expires_at_ms) VALUES ($1, $2, $3, $4)",
+        DB_ARGS(db_text(hash), db_text(person), db_text(via), db_int(expires_at_ms)), err);
 }
 
 bool store_login(struct store *s, struct arena *a, const char *hash, int64_t now_ms, bool spend,

@@ -1,6 +1,7 @@
 /* The store: all SQL, once, as acts of the domain. Every function works inside the transaction that
  * store_begin() opened and fails with ERR_TRANSIENT when the database cannot take it now. The core
- * thread writes; a reader opens a store of its own, read-only. Results live in the arena passed in. */
+ * thread writes; a reader opens a store of its own, read-only. Results live in the arena passed in.
+ */
 #pragma once
 
 #include "agents/thread.h"
@@ -39,14 +40,15 @@ struct stored_arrival {
 bool store_get_arrival(struct store *s, struct arena *a, int64_t id, struct stored_arrival *out,
                        struct err *err) NODISCARD; /* ERR_MISSING: none, or routed already */
 bool store_end_arrival(struct store *s, int64_t id, struct err *err) NODISCARD;
-bool store_new_arrivals(struct store *s, struct arena *a, int64_t **ids, size_t *count,
-                        struct err *err) NODISCARD;
+/* Oldest first, at most limit. */
+bool store_new_arrivals(struct store *s, struct arena *a, int64_t limit, int64_t **ids,
+                        size_t *count, struct err *err) NODISCARD;
 
 /* ---- threads and events ------------------------------------------------------------------ */
 
 struct thread_row {
-    struct thread t; /* without events */
-    int64_t run;     /* a pipeline run's number; 0: none */
+    struct thread t;     /* without events */
+    int64_t run;         /* a pipeline run's number; 0: none */
     const char *waiting; /* JSON or NULL */
     const char *repo;    /* JSON or NULL */
     int64_t last_seq, last_at_ms;
@@ -54,7 +56,8 @@ struct thread_row {
 };
 
 /* Inserts; `row->t.id` and the rest are set by the caller; gives a run its number. */
-bool store_add_thread(struct store *s, struct arena *a, struct thread_row *row, struct err *err) NODISCARD;
+bool store_add_thread(struct store *s, struct arena *a, struct thread_row *row, struct err *err)
+    NODISCARD;
 bool store_get_thread(struct store *s, struct arena *a, const char *id, struct thread_row *out,
                       struct err *err) NODISCARD; /* ERR_MISSING */
 /* Any unique beginning; ERR_MISSING none, ERR_CONFLICT several. */
@@ -63,33 +66,33 @@ bool store_find_thread(struct store *s, struct arena *a, const char *prefix, con
 /* All events with seq > after, oldest first; blobs are put back in place. limit 0: all. */
 bool store_load_events(struct store *s, struct arena *a, const char *thread, int64_t after,
                        int64_t limit, struct event **out, size_t *count, struct err *err) NODISCARD;
-/* Appends one event, chained; sets *seq. The thread is marked dirty when `wakes`. */
+/* Appends one event, chained; sets *seq (may be NULL). */
 bool store_append(struct store *s, struct arena *a, const char *thread, enum event_type type,
                   const char *actor, const struct json *data, int64_t now_ms, int64_t *seq,
                   struct err *err) NODISCARD;
 /* What changes about a thread when it has been advanced. waiting NULL: nothing waited for. */
 bool store_set_thread(struct store *s, const char *id, enum thread_status status,
-                      const char *waiting, const char *outcome, int64_t now_ms, struct err *err) NODISCARD;
+                      const char *waiting, const char *outcome, struct err *err) NODISCARD;
 bool store_set_dirty(struct store *s, const char *id, bool dirty, struct err *err) NODISCARD;
 bool store_set_paused(struct store *s, const char *id, bool paused, struct err *err) NODISCARD;
 bool store_count_step(struct store *s, const char *id, int64_t steps, int64_t tokens, double cost,
                       struct err *err) NODISCARD;
-bool store_dirty_threads(struct store *s, struct arena *a, const char ***ids, size_t *count,
-                         struct err *err) NODISCARD;
+bool store_dirty_threads(struct store *s, struct arena *a, int64_t limit, const char ***ids,
+                         size_t *count, struct err *err) NODISCARD;
 /* The conversation's newest thread that an answer belongs to; unfinished agents first. */
 bool store_thread_of_conversation(struct store *s, struct arena *a, const char *channel,
                                   const char *dest, const char *in_thread, const char **id,
                                   struct err *err) NODISCARD; /* *id NULL: none */
 /* Gives a root and its children the conversation that their first message opened. */
-bool store_set_conversation(struct store *s, const char *root, const char *channel, const char *dest,
-                            const char *in_thread, struct err *err) NODISCARD;
+bool store_set_conversation(struct store *s, const char *root, const char *channel,
+                            const char *dest, const char *in_thread, struct err *err) NODISCARD;
 bool store_children(struct store *s, struct arena *a, const char *parent, const char ***ids,
                     size_t *count, struct err *err) NODISCARD;
 
 struct thread_filter {
     const char *status, *agent;
-    int64_t before_ms;      /* cursor: rows older than this … */
-    const char *before_id;  /* … or as old and with a smaller id; NULL: from the newest */
+    int64_t before_ms;     /* cursor: rows older than this … */
+    const char *before_id; /* … or as old and with a smaller id; NULL: from the newest */
     int64_t limit;
 };
 bool store_list_threads(struct store *s, struct arena *a, const struct thread_filter *filter,
@@ -99,16 +102,17 @@ bool store_list_threads(struct store *s, struct arena *a, const struct thread_fi
 
 struct request_row {
     const char *id, *code, *thread, *kind, *status; /* kind approval|question */
-    int64_t call;           /* the step's seq; 0: none */
+    int64_t call;                                   /* the step's seq; 0: none */
     const char *tool;
-    const char *canonical;  /* canonical JSON of {thread, tool, arguments, target, request, expiry} */
-    const char *digest;     /* SHA-256 of it, hex */
-    const char *view;       /* JSON: what cards show beside it (question, changes, notes, …) */
-    const char *policy;     /* snapshot JSON, or NULL */
-    const char *requester;  /* actor or NULL */
+    const char
+        *canonical;     /* canonical JSON of {thread, tool, arguments, target, request, expiry} */
+    const char *digest; /* SHA-256 of it, hex */
+    const char *view;   /* JSON: what cards show beside it (question, changes, notes, …) */
+    const char *policy; /* snapshot JSON, or NULL */
+    const char *requester;                              /* actor or NULL */
     int64_t raised_at_ms, expires_at_ms, decided_at_ms; /* 0: none */
     const char *decided_by, *comment, *answer;
-    int64_t asked;          /* ask steps taken */
+    int64_t asked; /* ask steps taken */
     const char *callback;
 };
 struct vote_row {
@@ -152,7 +156,7 @@ struct delivery_row {
     int64_t attempts, due_at_ms, created_at_ms, first_sent_ms;
     bool looking; /* the next call is the look-up of an ambiguous post */
     const char *external_id, *replaces, *in_thread, *error;
-    int64_t ask;  /* the request's ask step it carries out; −1: none */
+    int64_t ask; /* the request's ask step it carries out; −1: none */
 };
 bool store_add_delivery(struct store *s, const struct delivery_row *d, struct err *err) NODISCARD;
 bool store_set_delivery(struct store *s, const struct delivery_row *d, struct err *err) NODISCARD;
@@ -166,7 +170,8 @@ bool store_sending_deliveries(struct store *s, struct arena *a, struct delivery_
 /* Copies of a request's card that were sent or are still on their way, the edits left out. */
 bool store_request_deliveries(struct store *s, struct arena *a, const char *request,
                               struct delivery_row **out, size_t *count, struct err *err) NODISCARD;
-/* The newest edit of a message that has not left yet, to be replaced by a newer one; *id NULL: none. */
+/* The newest edit of a message that has not left yet, to be replaced by a newer one; *id NULL:
+ * none. */
 bool store_pending_edit(struct store *s, struct arena *a, const char *replaces, const char **id,
                         struct err *err) NODISCARD;
 
@@ -178,13 +183,15 @@ bool store_add_timer(struct store *s, const struct timer_row *timer, struct err 
 bool store_due_timers(struct store *s, struct arena *a, int64_t now_ms, struct timer_row **out,
                       size_t *count, struct err *err) NODISCARD;
 bool store_drop_timer(struct store *s, int64_t id, struct err *err) NODISCARD;
-bool store_drop_timers(struct store *s, const char *kind, const char *ref, struct err *err) NODISCARD;
+bool store_drop_timers(struct store *s, const char *kind, const char *ref, struct err *err)
+    NODISCARD;
 
 /* The next moment anything is due, or INT64_MAX. */
 bool store_next_due(struct store *s, struct arena *a, int64_t *at_ms, struct err *err) NODISCARD;
 
 struct tool_run_row {
-    const char *id, *thread, *kind, *name, *spec, *replies, *state; /* kind: command|stage|read|fact|model; state: due|running|ended */
+    const char *id, *thread, *kind, *name, *spec, *replies,
+        *state; /* kind: command|stage|read|fact|model; state: due|running|ended */
     int64_t call, attempt, due_at_ms, started_at_ms, ended_at_ms;
 };
 bool store_add_tool_run(struct store *s, const struct tool_run_row *run, struct err *err) NODISCARD;
@@ -193,8 +200,8 @@ bool store_get_tool_run(struct store *s, struct arena *a, const char *id, struct
 bool store_set_tool_run(struct store *s, const struct tool_run_row *run, struct err *err) NODISCARD;
 bool store_open_tool_runs(struct store *s, struct arena *a, const char *thread /* NULL: all */,
                           struct tool_run_row **out, size_t *count, struct err *err) NODISCARD;
-bool store_due_tool_runs(struct store *s, struct arena *a, int64_t now_ms, struct tool_run_row **out,
-                         size_t *count, struct err *err) NODISCARD;
+bool store_due_tool_runs(struct store *s, struct arena *a, int64_t now_ms,
+                         struct tool_run_row **out, size_t *count, struct err *err) NODISCARD;
 
 /* ---- people ---------------------------------------------------------------------------------- */
 
@@ -223,7 +230,8 @@ struct deployment_row {
     bool rollback;
     int64_t started_at_ms, ended_at_ms;
 };
-bool store_add_deployment(struct store *s, const struct deployment_row *d, struct err *err) NODISCARD;
+bool store_add_deployment(struct store *s, const struct deployment_row *d, struct err *err)
+    NODISCARD;
 /* Newest first. component or sha NULL: any. */
 bool store_deployments(struct store *s, struct arena *a, const char *environment,
                        const char *component, const char *sha, int64_t limit,
@@ -234,11 +242,13 @@ bool store_has_passed(struct store *s, struct arena *a, const char *environment,
                       const char **thread, struct err *err) NODISCARD; /* NULL: no */
 
 struct hold_row {
-    const char *environment, *thread, *state; /* state: held | waiting; thread: the root that holds */
+    const char *environment, *thread,
+        *state; /* state: held | waiting; thread: the root that holds */
     int64_t number, at_ms;
 };
 bool store_put_hold(struct store *s, const struct hold_row *h, struct err *err) NODISCARD;
-bool store_drop_hold(struct store *s, const char *environment, const char *thread, struct err *err) NODISCARD;
+bool store_drop_hold(struct store *s, const char *environment, const char *thread, struct err *err)
+    NODISCARD;
 /* In order of arrival. environment NULL: all. */
 bool store_holds(struct store *s, struct arena *a, const char *environment, struct hold_row **out,
                  size_t *count, struct err *err) NODISCARD;
@@ -248,7 +258,8 @@ struct lock_row {
     int64_t at_ms, expires_at_ms; /* 0: never */
 };
 bool store_put_lock(struct store *s, const struct lock_row *l, struct err *err) NODISCARD;
-bool store_drop_lock(struct store *s, const char *environment, bool *had, struct err *err) NODISCARD;
+bool store_drop_lock(struct store *s, const char *environment, bool *had, struct err *err)
+    NODISCARD;
 bool store_get_lock(struct store *s, struct arena *a, const char *environment, int64_t now_ms,
                     struct lock_row *out, bool *locked, struct err *err) NODISCARD;
 
@@ -257,7 +268,8 @@ bool store_put_etag(struct store *s, const char *url, const char *etag, const ch
 bool store_get_etag(struct store *s, struct arena *a, const char *url, const char **etag,
                     const char **body, struct err *err) NODISCARD;
 
-/* ---- audit ------------------------------------------------------------------------------------ */
+/* ---- audit ------------------------------------------------------------------------------------
+ */
 
 /* Writes the heads of the threads that changed since the last checkpoint, chained. */
 bool store_checkpoint(struct store *s, struct arena *a, int64_t now_ms, struct err *err) NODISCARD;

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-static char *checkpoint_hash(struct arena *a, const char *previous, int64_t at_ms, const char *heads)
+static char *checkpoint_hash(struct arena *a, const char *previous, int64_t at_ms,
+                             const char *heads)
 {
     char *text = arena_printf(a, "%s\n%lld\n%s", previous, (long long)at_ms, heads);
     return sha256_hex(a, (struct span){text, strlen(text)});
@@ -14,14 +15,15 @@ static char *checkpoint_hash(struct arena *a, const char *previous, int64_t at_m
 bool store_checkpoint(struct store *s, struct arena *a, int64_t now_ms, struct err *err)
 {
     struct db_rows changed, last;
-    if (!db_query(s->db, a,
-                  "SELECT id, last_seq, last_hash FROM threads WHERE last_seq > checked_seq ORDER BY id",
-                  DB_NO_ARGS, &changed, err))
+    if (!db_query(
+            s->db, a,
+            "SELECT id, last_seq, last_hash FROM threads WHERE last_seq > checked_seq ORDER BY id",
+            DB_NO_ARGS, &changed, err))
         return false;
     if (changed.count == 0)
         return true;
-    if (!db_query(s->db, a, "SELECT hash FROM checkpoints ORDER BY id DESC LIMIT 1", DB_NO_ARGS, &last,
-                  err))
+    if (!db_query(s->db, a, "SELECT hash FROM checkpoints ORDER BY id DESC LIMIT 1", DB_NO_ARGS,
+                  &last, err))
         return false;
     struct json *heads = json_object(a);
     for (size_t i = 0; i < changed.count; i++) {
@@ -67,8 +69,8 @@ static bool verify_blobs(struct store *s, struct arena *a, const struct json *j,
     const char *hash = json_text(json_get(j, "blob"));
     if (hash != NULL) {
         struct db_rows rows;
-        if (!db_query(s->db, a, "SELECT data FROM blobs WHERE hash = $1", DB_ARGS(db_text(hash)), &rows,
-                      err))
+        if (!db_query(s->db, a, "SELECT data FROM blobs WHERE hash = $1", DB_ARGS(db_text(hash)),
+                      &rows, err))
             return false;
         const char *data = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
         *ok = *ok && data != NULL &&
@@ -151,8 +153,8 @@ static bool verify_thread(struct store *s, struct chain *chain, struct findings 
 }
 
 /* Each head that a checkpoint names must still be there, with its hash. */
-static bool verify_heads(struct store *s, struct arena *a, const struct json *heads, struct findings *f,
-                         struct err *err)
+static bool verify_heads(struct store *s, struct arena *a, const struct json *heads,
+                         struct findings *f, struct err *err)
 {
     JSON_EACH(head, heads)
     {
@@ -207,8 +209,8 @@ bool store_verify(struct store *s, struct arena *a, struct audit_finding **out, 
     struct findings f = {.a = a};
     struct db_rows r;
     *threads = *events = 0;
-    if (!db_query(s->db, a, "SELECT id, last_seq, last_hash FROM threads ORDER BY id", DB_NO_ARGS, &r,
-                  err))
+    if (!db_query(s->db, a, "SELECT id, last_seq, last_hash FROM threads ORDER BY id", DB_NO_ARGS,
+                  &r, err))
         return false;
     for (size_t i = 0; i < r.count; i++) {
         struct chain chain = {.thread = db_cell_text(&r, i, 0),

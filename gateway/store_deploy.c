@@ -36,13 +36,14 @@ bool store_components(struct store *s, struct arena *a, const char *environment,
 
 bool store_add_deployment(struct store *s, const struct deployment_row *d, struct err *err)
 {
-    return db_run(s->db,
-                  "INSERT INTO deployments (environment, component, sha, thread, outcome, rollback, "
-                  "started_at_ms, ended_at_ms) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
-                  DB_ARGS(db_text(d->environment), db_text(d->component), db_text(d->sha),
-                          db_text(d->thread), db_text(d->outcome), db_int(d->rollback),
-                          db_int(d->started_at_ms), db_int(d->ended_at_ms)),
-                  err);
+    return db_run(
+        s->db,
+        "INSERT INTO deployments (environment, component, sha, thread, outcome, rollback, "
+        "started_at_ms, ended_at_ms) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
+        DB_ARGS(db_text(d->environment), db_text(d->component), db_text(d->sha), db_text(d->thread),
+                db_text(d->outcome), db_int(d->rollback), db_int(d->started_at_ms),
+                db_int(d->ended_at_ms)),
+        err);
 }
 
 bool store_deployments(struct store *s, struct arena *a, const char *environment,
@@ -55,8 +56,8 @@ bool store_deployments(struct store *s, struct arena *a, const char *environment
                   "ended_at_ms FROM deployments WHERE environment = $1 AND "
                   "($2 IS NULL OR component = $2) AND ($3 IS NULL OR sha = $3) "
                   "ORDER BY id DESC LIMIT $4",
-                  DB_ARGS(db_text(environment), db_text(component), db_text(sha), db_int(limit)), &r,
-                  err))
+                  DB_ARGS(db_text(environment), db_text(component), db_text(sha), db_int(limit)),
+                  &r, err))
         return false;
     *out = ARENA_ARRAY(a, struct deployment_row, r.count);
     *count = r.count;
@@ -79,7 +80,8 @@ bool store_add_passed(struct store *s, const char *environment, const char *sha,
                   "INSERT INTO passed (environment, sha, thread, at_ms) VALUES ($1,$2,$3,$4) "
                   "ON CONFLICT (environment, sha) DO UPDATE SET thread = excluded.thread, "
                   "at_ms = excluded.at_ms",
-                  DB_ARGS(db_text(environment), db_text(sha), db_text(thread), db_int(now_ms)), err);
+                  DB_ARGS(db_text(environment), db_text(sha), db_text(thread), db_int(now_ms)),
+                  err);
 }
 
 bool store_has_passed(struct store *s, struct arena *a, const char *environment, const char *sha,
@@ -95,13 +97,13 @@ bool store_has_passed(struct store *s, struct arena *a, const char *environment,
 
 bool store_put_hold(struct store *s, const struct hold_row *h, struct err *err)
 {
-    return db_run(s->db,
-                  "INSERT INTO holds (environment, thread, number, state, at_ms) "
-                  "VALUES ($1,$2,(SELECT COALESCE(MAX(number), 0) + 1 FROM holds),$3,$4) "
-                  "ON CONFLICT (environment, thread) DO UPDATE SET state = excluded.state",
-                  DB_ARGS(db_text(h->environment), db_text(h->thread), db_text(h->state),
-                          db_int(h->at_ms)),
-                  err);
+    return db_run(
+        s->db,
+        "INSERT INTO holds (environment, thread, number, state, at_ms) "
+        "VALUES ($1,$2,(SELECT COALESCE(MAX(number), 0) + 1 FROM holds),$3,$4) "
+        "ON CONFLICT (environment, thread) DO UPDATE SET state = excluded.state",
+        DB_ARGS(db_text(h->environment), db_text(h->thread), db_text(h->state), db_int(h->at_ms)),
+        err);
 }
 
 bool store_drop_hold(struct store *s, const char *environment, const char *thread, struct err *err)
@@ -144,7 +146,8 @@ bool store_put_lock(struct store *s, const struct lock_row *l, struct err *err)
 
 bool store_drop_lock(struct store *s, const char *environment, bool *had, struct err *err)
 {
-    if (!db_run(s->db, "DELETE FROM locks WHERE environment = $1", DB_ARGS(db_text(environment)), err))
+    if (!db_run(s->db, "DELETE FROM locks WHERE environment = $1", DB_ARGS(db_text(environment)),
+                err))
         return false;
     *had = db_changes(s->db) > 0;
     return true;

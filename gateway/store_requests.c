@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define REQUEST_COLUMNS                                                                           \
-    "id, code, thread, kind, status, call, tool, canonical, digest, view, policy, requester, "     \
+#define REQUEST_COLUMNS                                                                        \
+    "id, code, thread, kind, status, call, tool, canonical, digest, view, policy, requester, " \
     "raised_at_ms, expires_at_ms, decided_at_ms, decided_by, comment, answer, asked, callback"
 
 static void read_request(const struct db_rows *r, size_t i, struct request_row *out)
@@ -45,17 +45,17 @@ static void read_requests(struct arena *a, const struct db_rows *rows, struct re
 
 bool store_add_request(struct store *s, const struct request_row *r, struct err *err)
 {
-    return db_run(
-        s->db,
-        "INSERT INTO requests (id, code, thread, kind, status, call, tool, canonical, digest, view, "
-        "policy, requester, raised_at_ms, expires_at_ms, asked, callback) "
-        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)",
-        DB_ARGS(db_text(r->id), db_text(r->code), db_text(r->thread), db_text(r->kind),
-                db_text(r->status), db_int(r->call), db_text(r->tool), db_text(r->canonical),
-                db_text(r->digest), db_text(r->view), db_text(r->policy), db_text(r->requester),
-                db_int(r->raised_at_ms), db_int(r->expires_at_ms), db_int(r->asked),
-                db_text(r->callback)),
-        err);
+    return db_run(s->db,
+                  "INSERT INTO requests (id, code, thread, kind, status, call, tool, canonical, "
+                  "digest, view, "
+                  "policy, requester, raised_at_ms, expires_at_ms, asked, callback) "
+                  "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)",
+                  DB_ARGS(db_text(r->id), db_text(r->code), db_text(r->thread), db_text(r->kind),
+                          db_text(r->status), db_int(r->call), db_text(r->tool),
+                          db_text(r->canonical), db_text(r->digest), db_text(r->view),
+                          db_text(r->policy), db_text(r->requester), db_int(r->raised_at_ms),
+                          db_int(r->expires_at_ms), db_int(r->asked), db_text(r->callback)),
+                  err);
 }
 
 bool store_get_request(struct store *s, struct arena *a, const char *id, struct request_row *out,
@@ -116,8 +116,8 @@ bool store_decide(struct store *s, const char *id, const char *status, const cha
     if (!db_run(s->db,
                 "UPDATE requests SET status = $2, decided_by = $3, comment = $4, answer = $5, "
                 "decided_at_ms = $6 WHERE id = $1 AND status = 'open'",
-                DB_ARGS(db_text(id), db_text(status), db_text(by), db_text(comment), db_text(answer),
-                        db_int(now_ms)),
+                DB_ARGS(db_text(id), db_text(status), db_text(by), db_text(comment),
+                        db_text(answer), db_int(now_ms)),
                 err))
         return false;
     *won = db_changes(s->db) == 1;
@@ -132,14 +132,15 @@ bool store_set_asked(struct store *s, const char *id, int64_t asked, struct err 
 
 bool store_put_vote(struct store *s, const char *request, const struct vote_row *v, struct err *err)
 {
-    return db_run(s->db,
-                  "INSERT INTO votes (request, person, decision, comment, at_ms, via) "
-                  "VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT (request, person) DO UPDATE SET "
-                  "decision = excluded.decision, comment = excluded.comment, at_ms = excluded.at_ms, "
-                  "via = excluded.via",
-                  DB_ARGS(db_text(request), db_text(v->person), db_text(v->decision),
-                          db_text(v->comment), db_int(v->at_ms), db_text(v->via)),
-                  err);
+    return db_run(
+        s->db,
+        "INSERT INTO votes (request, person, decision, comment, at_ms, via) "
+        "VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT (request, person) DO UPDATE SET "
+        "decision = excluded.decision, comment = excluded.comment, at_ms = excluded.at_ms, "
+        "via = excluded.via",
+        DB_ARGS(db_text(request), db_text(v->person), db_text(v->decision), db_text(v->comment),
+                db_int(v->at_ms), db_text(v->via)),
+        err);
 }
 
 bool store_votes(struct store *s, struct arena *a, const char *request, struct vote_row **out,
@@ -178,18 +179,23 @@ bool store_open_requests_of(struct store *s, struct arena *a, const char *thread
 bool store_list_requests(struct store *s, struct arena *a, const struct request_filter *f,
                          struct request_row **out, size_t *count, struct err *err)
 {
-    static const char all[] = "SELECT " REQUEST_COLUMNS
-                              " FROM requests WHERE (raised_at_ms, id) < ($1, $2) "
-                              "ORDER BY raised_at_ms DESC, id DESC LIMIT $3";
+    static const char all[] =
+        "SELECT " REQUEST_COLUMNS " FROM requests WHERE (raised_at_ms, id) < ($1, $2) "
+        "ORDER BY raised_at_ms DESC, id DESC LIMIT $3";
     static const char by_status[] =
-        "SELECT " REQUEST_COLUMNS " FROM requests WHERE status = $4 AND (raised_at_ms, id) < ($1, $2) "
+        "SELECT " REQUEST_COLUMNS
+        " FROM requests WHERE status = $4 AND (raised_at_ms, id) < ($1, $2) "
         "ORDER BY raised_at_ms DESC, id DESC LIMIT $3";
     static const char by_thread[] =
-        "SELECT " REQUEST_COLUMNS " FROM requests WHERE thread = $5 AND ($4 IS NULL OR status = $4) "
+        "SELECT " REQUEST_COLUMNS
+        " FROM requests WHERE thread = $5 AND ($4 IS NULL OR status = $4) "
         "AND (raised_at_ms, id) < ($1, $2) ORDER BY raised_at_ms DESC, id DESC LIMIT $3";
     bool from_newest = f->before_id == NULL;
     struct db_rows rows;
-    if (!db_query(s->db, a, f->thread != NULL ? by_thread : f->status != NULL ? by_status : all,
+    if (!db_query(s->db, a,
+                  f->thread != NULL   ? by_thread
+                  : f->status != NULL ? by_status
+                                      : all,
                   DB_ARGS(db_int(from_newest ? INT64_MAX : f->before_ms),
                           db_text(from_newest ? "~" : f->before_id), db_int(f->limit),
                           db_text(f->status), db_text(f->thread)),

@@ -6,9 +6,10 @@
 
 #include <string.h>
 
-#define THREAD_COLUMNS                                                                            \
+#define THREAD_COLUMNS                                                                             \
     "id, agent, pipeline, parent, root, run, status, paused, waiting, title, requester, channel, " \
-    "dest, in_thread, repo, outcome, created_at_ms, updated_at_ms, steps, tokens, cost, last_seq, " \
+    "dest, in_thread, repo, outcome, created_at_ms, updated_at_ms, steps, tokens, cost, "          \
+    "last_seq, "                                                                                   \
     "last_hash, last_at_ms"
 
 static void read_thread(const struct db_rows *r, size_t i, struct thread_row *out)
@@ -47,8 +48,8 @@ bool store_add_thread(struct store *s, struct arena *a, struct thread_row *row, 
     struct thread *t = &row->t;
     struct db_rows rows;
     if (t->pipeline != NULL) {
-        if (!db_query(s->db, a, "SELECT COALESCE(MAX(run), 0) + 1 FROM threads WHERE run > 0", DB_NO_ARGS,
-                      &rows, err))
+        if (!db_query(s->db, a, "SELECT COALESCE(MAX(run), 0) + 1 FROM threads WHERE run > 0",
+                      DB_NO_ARGS, &rows, err))
             return false;
         row->run = db_cell_int(&rows, 0, 0);
     }
@@ -99,8 +100,8 @@ static bool put_back_blobs(struct store *s, struct arena *a, struct json *j, str
     const char *hash = json_text(json_get(j, "blob"));
     if (hash != NULL) {
         struct db_rows rows;
-        if (!db_query(s->db, a, "SELECT data FROM blobs WHERE hash = $1", DB_ARGS(db_text(hash)), &rows,
-                      err))
+        if (!db_query(s->db, a, "SELECT data FROM blobs WHERE hash = $1", DB_ARGS(db_text(hash)),
+                      &rows, err))
             return false;
         if (rows.count > 0) {
             const char *key = j->key;
@@ -139,7 +140,8 @@ bool store_load_events(struct store *s, struct arena *a, const char *thread, int
         if (!event_type_from_name(db_cell_text(&rows, i, 2), &events[i].type))
             return fail(err, ERR_INVALID, "store: event %s/%lld has an unknown type", thread,
                         (long long)events[i].seq);
-        if (strstr(db_cell_text(&rows, i, 4), "\"blob\":") != NULL && !put_back_blobs(s, a, data, err))
+        if (strstr(db_cell_text(&rows, i, 4), "\"blob\":") != NULL &&
+            !put_back_blobs(s, a, data, err))
             return false;
     }
     *out = events;
@@ -160,9 +162,9 @@ static bool take_out_blobs(struct store *s, struct arena *a, const struct json *
         json_set_text(a, stub, "head", text_truncate(a, in->text, 2000));
         json_set_text(a, stub, "tail", utf8_clean(a, (struct span){in->text + len - 2000, 2000}));
         *out = stub;
-        return db_run(s->db,
-                      "INSERT INTO blobs (hash, data) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING",
-                      DB_ARGS(db_text(hash), db_text(in->text)), err);
+        return db_run(
+            s->db, "INSERT INTO blobs (hash, data) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING",
+            DB_ARGS(db_text(hash), db_text(in->text)), err);
     }
     if (in->type != JSON_OBJECT && in->type != JSON_ARRAY) {
         *out = in;
@@ -223,9 +225,8 @@ bool store_append(struct store *s, struct arena *a, const char *thread, enum eve
 }
 
 bool store_set_thread(struct store *s, const char *id, enum thread_status status,
-                      const char *waiting, const char *outcome, int64_t now_ms, struct err *err)
+                      const char *waiting, const char *outcome, struct err *err)
 {
-    (void)now_ms;
     return db_run(s->db, "UPDATE threads SET status = $2, waiting = $3, outcome = $4 WHERE id = $1",
                   DB_ARGS(db_text(id), db_text(thread_status_name(status)), db_text(waiting),
                           db_text(outcome)),
@@ -253,11 +254,11 @@ bool store_count_step(struct store *s, const char *id, int64_t steps, int64_t to
                   DB_ARGS(db_text(id), db_int(steps), db_int(tokens), db_real(cost)), err);
 }
 
-static bool id_list(struct store *s, struct arena *a, const char *sql, const char *arg,
+static bool id_list(struct store *s, struct arena *a, const char *sql, struct db_arg arg,
                     const char ***ids, size_t *count, struct err *err)
 {
     struct db_rows rows;
-    if (!db_query(s->db, a, sql, DB_ARGS(db_text(arg)), &rows, err))
+    if (!db_query(s->db, a, sql, DB_ARGS(arg), &rows, err))
         return false;
     *ids = ARENA_ARRAY(a, const char *, rows.count);
     *count = rows.count;
@@ -266,17 +267,18 @@ static bool id_list(struct store *s, struct arena *a, const char *sql, const cha
     return true;
 }
 
-bool store_dirty_threads(struct store *s, struct arena *a, const char ***ids, size_t *count,
-                         struct err *err)
+bool store_dirty_threads(struct store *s, struct arena *a, int64_t limit, const char ***ids,
+                         size_t *count, struct err *err)
 {
-    return id_list(s, a, "SELECT id FROM threads WHERE dirty = 1 ORDER BY id", NULL, ids, count, err);
+    return id_list(s, a, "SELECT id FROM threads WHERE dirty = 1 ORDER BY id LIMIT $1",
+                   db_int(limit), ids, count, err);
 }
 
 bool store_children(struct store *s, struct arena *a, const char *parent, const char ***ids,
                     size_t *count, struct err *err)
 {
-    return id_list(s, a, "SELECT id FROM threads WHERE parent = $1 ORDER BY created_at_ms, id", parent,
-                   ids, count, err);
+    return id_list(s, a, "SELECT id FROM threads WHERE parent = $1 ORDER BY created_at_ms, id",
+                   db_text(parent), ids, count, err);
 }
 
 bool store_thread_of_conversation(struct store *s, struct arena *a, const char *channel,
@@ -284,29 +286,31 @@ bool store_thread_of_conversation(struct store *s, struct arena *a, const char *
                                   struct err *err)
 {
     struct db_rows rows;
-    if (!db_query(s->db, a,
-                  "SELECT id FROM threads WHERE in_thread = $3 AND channel = $1 AND dest = $2 "
-                  "ORDER BY CASE WHEN agent IS NOT NULL AND status IN ('running','waiting','paused') "
-                  "THEN 0 WHEN agent IS NOT NULL THEN 1 ELSE 2 END, created_at_ms DESC, id DESC "
-                  "LIMIT 1",
-                  DB_ARGS(db_text(channel), db_text(dest), db_text(in_thread)), &rows, err))
+    if (!db_query(
+            s->db, a,
+            "SELECT id FROM threads WHERE in_thread = $3 AND channel = $1 AND dest = $2 "
+            "ORDER BY CASE WHEN agent IS NOT NULL AND status IN ('running','waiting','paused') "
+            "THEN 0 WHEN agent IS NOT NULL THEN 1 ELSE 2 END, created_at_ms DESC, id DESC "
+            "LIMIT 1",
+            DB_ARGS(db_text(channel), db_text(dest), db_text(in_thread)), &rows, err))
         return false;
     *id = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
     if (*id != NULL)
         return true;
     /* A reply under any of our posts, one that opened no conversation of its own too. */
-    if (!db_query(s->db, a,
-                  "SELECT thread FROM deliveries WHERE external_id = $1 AND channel = $2 AND thread IS "
-                  "NOT NULL ORDER BY created_at_ms DESC LIMIT 1",
-                  DB_ARGS(db_text(arena_printf(a, "%s:%s", dest, in_thread)), db_text(channel)), &rows,
-                  err))
+    if (!db_query(
+            s->db, a,
+            "SELECT thread FROM deliveries WHERE external_id = $1 AND channel = $2 AND thread IS "
+            "NOT NULL ORDER BY created_at_ms DESC LIMIT 1",
+            DB_ARGS(db_text(arena_printf(a, "%s:%s", dest, in_thread)), db_text(channel)), &rows,
+            err))
         return false;
     *id = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
     return true;
 }
 
-bool store_set_conversation(struct store *s, const char *root, const char *channel, const char *dest,
-                            const char *in_thread, struct err *err)
+bool store_set_conversation(struct store *s, const char *root, const char *channel,
+                            const char *dest, const char *in_thread, struct err *err)
 {
     return db_run(s->db,
                   "UPDATE threads SET channel = $2, dest = $3, in_thread = $4 "
@@ -322,14 +326,19 @@ bool store_list_threads(struct store *s, struct arena *a, const struct thread_fi
         "SELECT " THREAD_COLUMNS " FROM threads WHERE (created_at_ms, id) < ($1, $2) "
         "ORDER BY created_at_ms DESC, id DESC LIMIT $3";
     static const char by_status[] =
-        "SELECT " THREAD_COLUMNS " FROM threads WHERE status = $4 AND (created_at_ms, id) < ($1, $2) "
+        "SELECT " THREAD_COLUMNS
+        " FROM threads WHERE status = $4 AND (created_at_ms, id) < ($1, $2) "
         "ORDER BY created_at_ms DESC, id DESC LIMIT $3";
     static const char by_agent[] =
-        "SELECT " THREAD_COLUMNS " FROM threads WHERE agent = $5 AND ($4 IS NULL OR status = $4) AND "
+        "SELECT " THREAD_COLUMNS
+        " FROM threads WHERE agent = $5 AND ($4 IS NULL OR status = $4) AND "
         "(created_at_ms, id) < ($1, $2) ORDER BY created_at_ms DESC, id DESC LIMIT $3";
     bool from_newest = f->before_id == NULL;
     struct db_rows rows;
-    if (!db_query(s->db, a, f->agent != NULL ? by_agent : f->status != NULL ? by_status : all,
+    if (!db_query(s->db, a,
+                  f->agent != NULL    ? by_agent
+                  : f->status != NULL ? by_status
+                                      : all,
                   DB_ARGS(db_int(from_newest ? INT64_MAX : f->before_ms),
                           db_text(from_newest ? "~" : f->before_id), db_int(f->limit),
                           db_text(f->status), db_text(f->agent)),

@@ -1,8 +1,8 @@
 /* Deliveries, timers, tool runs: what is due and what is under way. See store.h. */
 #include "gateway/store.h"
 
-#define DELIVERY_COLUMNS                                                                         \
-    "id, thread, request, channel, message, state, lane, attempts, due_at_ms, created_at_ms, "    \
+#define DELIVERY_COLUMNS                                                                       \
+    "id, thread, request, channel, message, state, lane, attempts, due_at_ms, created_at_ms, " \
     "first_sent_ms, looking, external_id, replaces, in_thread, ask, error"
 
 static void read_deliveries(struct arena *a, const struct db_rows *r, struct delivery_row **out,
@@ -34,15 +34,16 @@ static void read_deliveries(struct arena *a, const struct db_rows *r, struct del
 
 bool store_add_delivery(struct store *s, const struct delivery_row *d, struct err *err)
 {
-    return db_run(s->db,
-                  "INSERT INTO deliveries (id, thread, request, channel, message, state, due_at_ms, "
-                  "lane, created_at_ms, replaces, in_thread, ask) "
-                  "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)",
-                  DB_ARGS(db_text(d->id), db_text(d->thread), db_text(d->request),
-                          db_text(d->channel), db_text(d->message), db_text(d->state),
-                          db_int(d->due_at_ms), db_text(d->lane), db_int(d->created_at_ms),
-                          db_text(d->replaces), db_text(d->in_thread), db_int(d->ask)),
-                  err);
+    return db_run(
+        s->db,
+        "INSERT INTO deliveries (id, thread, request, channel, message, state, due_at_ms, "
+        "lane, created_at_ms, replaces, in_thread, ask) "
+        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)",
+        DB_ARGS(db_text(d->id), db_text(d->thread), db_text(d->request), db_text(d->channel),
+                db_text(d->message), db_text(d->state), db_int(d->due_at_ms), db_text(d->lane),
+                db_int(d->created_at_ms), db_text(d->replaces), db_text(d->in_thread),
+                db_int(d->ask)),
+        err);
 }
 
 bool store_set_delivery(struct store *s, const struct delivery_row *d, struct err *err)
@@ -79,13 +80,14 @@ bool store_due_deliveries(struct store *s, struct arena *a, int64_t now_ms, int6
 {
     /* A lane keeps its order: the oldest of it that has not ended goes first, the others wait. */
     struct db_rows rows;
-    if (!db_query(s->db, a,
-                  "SELECT " DELIVERY_COLUMNS " FROM deliveries d WHERE state = 'due' AND due_at_ms <= $1 "
-                  "AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.lane = d.lane AND "
-                  "(e.state = 'sending' OR (e.state = 'due' AND (e.created_at_ms < d.created_at_ms OR "
-                  "(e.created_at_ms = d.created_at_ms AND e.id < d.id))))) "
-                  "ORDER BY due_at_ms LIMIT $2",
-                  DB_ARGS(db_int(now_ms), db_int(limit)), &rows, err))
+    if (!db_query(
+            s->db, a,
+            "SELECT " DELIVERY_COLUMNS " FROM deliveries d WHERE state = 'due' AND due_at_ms <= $1 "
+            "AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.lane = d.lane AND "
+            "(e.state = 'sending' OR (e.state = 'due' AND (e.created_at_ms < d.created_at_ms OR "
+            "(e.created_at_ms = d.created_at_ms AND e.id < d.id))))) "
+            "ORDER BY due_at_ms LIMIT $2",
+            DB_ARGS(db_int(now_ms), db_int(limit)), &rows, err))
         return false;
     read_deliveries(a, &rows, out, count);
     return true;
@@ -107,7 +109,8 @@ bool store_request_deliveries(struct store *s, struct arena *a, const char *requ
 {
     struct db_rows rows;
     if (!db_query(s->db, a,
-                  "SELECT " DELIVERY_COLUMNS " FROM deliveries WHERE request = $1 AND replaces IS NULL "
+                  "SELECT " DELIVERY_COLUMNS
+                  " FROM deliveries WHERE request = $1 AND replaces IS NULL "
                   "ORDER BY created_at_ms, id",
                   DB_ARGS(db_text(request)), &rows, err))
         return false;
@@ -119,10 +122,11 @@ bool store_pending_edit(struct store *s, struct arena *a, const char *replaces, 
                         struct err *err)
 {
     struct db_rows rows;
-    if (!db_query(s->db, a,
-                  "SELECT id FROM deliveries WHERE replaces = $1 AND state = 'due' AND attempts = 0 "
-                  "ORDER BY created_at_ms DESC LIMIT 1",
-                  DB_ARGS(db_text(replaces)), &rows, err))
+    if (!db_query(
+            s->db, a,
+            "SELECT id FROM deliveries WHERE replaces = $1 AND state = 'due' AND attempts = 0 "
+            "ORDER BY created_at_ms DESC LIMIT 1",
+            DB_ARGS(db_text(replaces)), &rows, err))
         return false;
     *id = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
     return true;
@@ -185,8 +189,8 @@ bool store_next_due(struct store *s, struct arena *a, int64_t *at_ms, struct err
     return true;
 }
 
-#define RUN_COLUMNS                                                                              \
-    "id, thread, call, kind, name, spec, replies, state, attempt, due_at_ms, started_at_ms, "     \
+#define RUN_COLUMNS                                                                           \
+    "id, thread, call, kind, name, spec, replies, state, attempt, due_at_ms, started_at_ms, " \
     "ended_at_ms"
 
 static void read_runs(struct arena *a, const struct db_rows *r, struct tool_run_row **out,
@@ -213,14 +217,15 @@ static void read_runs(struct arena *a, const struct db_rows *r, struct tool_run_
 
 bool store_add_tool_run(struct store *s, const struct tool_run_row *run, struct err *err)
 {
-    return db_run(s->db,
-                  "INSERT INTO tool_runs (id, thread, call, kind, name, spec, replies, state, attempt, "
-                  "due_at_ms, started_at_ms) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",
-                  DB_ARGS(db_text(run->id), db_text(run->thread), db_int(run->call),
-                          db_text(run->kind), db_text(run->name), db_text(run->spec),
-                          db_text(run->replies == NULL ? "[]" : run->replies), db_text(run->state),
-                          db_int(run->attempt), db_int(run->due_at_ms), db_int(run->started_at_ms)),
-                  err);
+    return db_run(
+        s->db,
+        "INSERT INTO tool_runs (id, thread, call, kind, name, spec, replies, state, attempt, "
+        "due_at_ms, started_at_ms) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)",
+        DB_ARGS(db_text(run->id), db_text(run->thread), db_int(run->call), db_text(run->kind),
+                db_text(run->name), db_text(run->spec),
+                db_text(run->replies == NULL ? "[]" : run->replies), db_text(run->state),
+                db_int(run->attempt), db_int(run->due_at_ms), db_int(run->started_at_ms)),
+        err);
 }
 
 bool store_get_tool_run(struct store *s, struct arena *a, const char *id, struct tool_run_row *out,
@@ -252,22 +257,25 @@ bool store_set_tool_run(struct store *s, const struct tool_run_row *run, struct 
 bool store_open_tool_runs(struct store *s, struct arena *a, const char *thread,
                           struct tool_run_row **out, size_t *count, struct err *err)
 {
-    static const char every[] = "SELECT " RUN_COLUMNS " FROM tool_runs WHERE state <> 'ended' ORDER BY id";
+    static const char every[] =
+        "SELECT " RUN_COLUMNS " FROM tool_runs WHERE state <> 'ended' ORDER BY id";
     static const char of_thread[] =
         "SELECT " RUN_COLUMNS " FROM tool_runs WHERE thread = $1 AND state <> 'ended' ORDER BY id";
     struct db_rows rows;
-    if (!db_query(s->db, a, thread == NULL ? every : of_thread, DB_ARGS(db_text(thread)), &rows, err))
+    if (!db_query(s->db, a, thread == NULL ? every : of_thread, DB_ARGS(db_text(thread)), &rows,
+                  err))
         return false;
     read_runs(a, &rows, out, count);
     return true;
 }
 
-bool store_due_tool_runs(struct store *s, struct arena *a, int64_t now_ms, struct tool_run_row **out,
-                         size_t *count, struct err *err)
+bool store_due_tool_runs(struct store *s, struct arena *a, int64_t now_ms,
+                         struct tool_run_row **out, size_t *count, struct err *err)
 {
     struct db_rows rows;
     if (!db_query(s->db, a,
-                  "SELECT " RUN_COLUMNS " FROM tool_runs WHERE state <> 'ended' AND state = 'due' AND "
+                  "SELECT " RUN_COLUMNS
+                  " FROM tool_runs WHERE state <> 'ended' AND state = 'due' AND "
                   "due_at_ms <= $1 ORDER BY due_at_ms, id LIMIT 100",
                   DB_ARGS(db_int(now_ms)), &rows, err))
         return false;

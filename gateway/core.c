@@ -1,0 +1,621 @@
+/* See core.h and DESIGN section 5.
+ *
+ * A round: letters from the mailbox and work that the store says is due (arrivals to route, timers,
+ * deliveries, tool runs, threads to advance), each in a savepoint, in one transaction; commit; then
+ * the actions. A round whose commit failed is done once more; if that fails too, doors answer 503
+ * and the letters from inside are kept until the store works again. */
+#include "gateway/core.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/text.h"
+#include "gateway/reader.h"
+
+#include <openssl/rand.h>
+#include <string.h>
+
+enum {
+    WORK_PER_ROUND = 24, /* due work beside the letters: doors come first */
+    SLOW_LETTER_US = 50000,
+    CHECKPOINT_MS = 60000,
+    RECONCILE_MS = 600000,
+    DOWN_FIRST_MS = 250,
+    DOWN_LONGEST_MS = 5000,
+};
+
+/* ---- actions
+ * ---------------------------------------------------------------------------------------- */
+
+static struct action *add_action(struct app *app)
+{
+    struct action *act = ARENA_NEW(app->a, struct action);
+    *app->actions_end = act;
+    app->actions_end = &act->next;
+    return act;
+}
+
+void app_answer(struct app *app, struct http_answer *answer)
+{
+    struct action *act = add_action(app);
+    act->kind = ACTION_ANSWER;
+    act->answer = answer;
+}
+
+void app_call(struct app *app, struct http_job *job)
+{
+    struct action *act = add_action(app);
+    act->kind = ACTION_CALL;
+    act->call = job;
+}
+
+void app_command(struct app *app, const struct command_spec *spec)
+{
+    struct action *act = add_action(app);
+    act->kind = ACTION_COMMAND;
+    act->command = *spec;
+}
+
+static void add_id_action(struct app *app, int kind, const char *id)
+{
+    struct action *act = add_action(app);
+    act->kind = kind;
+    act->id = arena_strdup(app->a, id);
+}
+
+void app_find_command(struct app *app, const char *id)
+{
+    add_id_action(app, ACTION_FIND, id);
+}
+
+void app_kill_command(struct app *app, const char *id)
+{
+    add_id_action(app, ACTION_KILL, id);
+}
+
+void app_forget_command(struct app *app, const char *id)
+{
+    add_id_action(app, ACTION_FORGET, id);
+}
+
+void app_changed(struct app *app, const char *thread)
+{
+    for (struct action *act = app->actions; act != NULL; act = act->next)
+        if (act->kind == ACTION_CHANGED && strcmp(act->id, thread) == 0)
+            return;
+    add_id_action(app, ACTION_CHANGED, thread);
+}
+
+/* Drops what a rolled-back letter wanted: from *from to the end. */
+static void drop_actions(struct app *app, struct action **from)
+{
+    for (struct action *act = *from; act != NULL; act = act->next) {
+        if (act->kind == ACTION_ANSWER)
+            letter_free(&act->answer->letter);
+        else if (act->kind == ACTION_CALL)
+            letter_free(&act->call->letter);
+    }
+    *from = NULL;
+    app->actions_end = from;
+}
+
+/* A command that could not even be handed to its edge is an ending like others. */
+static void post_not_started(struct app *app, const char *id, const char *why)
+{
+    struct command_result *result = calloc(1, sizeof *result);
+    if (result == NULL)
+        abort();
+    result->letter.kind = LETTER_COMMAND;
+    result->letter.free_fn = NULL;
+    result->id = arena_strdup(&result->arena, id);
+    result->outcome = COMMAND_NOT_STARTED;
+    result->error = arena_strdup(&result->arena, why);
+    result->output = (struct span){"", 0};
+    mailbox_post_always(app->mailbox, &result->letter);
+}
+
+static void perform_command(struct app *app, const struct action *act)
+{
+    struct err err = ERR_INIT;
+    bool ok = act->kind == ACTION_COMMAND ? children_run(app->children, &act->command, &err)
+                                          : children_find(app->children, act->id, &err);
+    const char *id = act->kind == ACTION_COMMAND ? act->command.id : act->id;
+    if (ok)
+        return;
+    log_warn("command.refused", L_STR("id", id), L_STR("why", err.text));
+    post_not_started(app, id, err.text);
+}
+
+static void perform_call(struct app *app, struct http_job *job)
+{
+    if (http_client_send(app->client, job))
+        return;
+    job->outcome = HTTP_NOT_SENT;
+    job->error = "too many calls are waiting";
+    mailbox_post_always(app->mailbox, &job->letter);
+}
+
+static void perform_actions(struct app *app)
+{
+    for (struct action *act = app->actions; act != NULL; act = act->next) {
+        switch (act->kind) {
+        case ACTION_ANSWER:
+            http_server_answer(app->server, act->answer);
+            break;
+        case ACTION_CALL:
+            perform_call(app, act->call);
+            break;
+        case ACTION_COMMAND:
+        case ACTION_FIND:
+            perform_command(app, act);
+            break;
+        case ACTION_KILL:
+            children_kill(app->children, act->id);
+            break;
+        case ACTION_FORGET:
+            children_forget(app->children, act->id);
+            break;
+        case ACTION_CHANGED:
+            reader_changed(app->reader, act->id);
+            break;
+        }
+    }
+}
+
+/* ---- small words
+ * ---------------------------------------------------------------------------------------- */
+
+char *app_id(struct app *app, char letter)
+{
+    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz"; /* Crockford's, lower case */
+    unsigned char random[12];
+    if (RAND_bytes(random, sizeof random) != 1)
+        abort();
+    char *id = arena_alloc(app->a, 2 + sizeof random + 1);
+    id[0] = letter;
+    id[1] = '_';
+    for (size_t i = 0; i < sizeof random; i++)
+        id[2 + i] = digits[random[i] & 31];
+    return id;
+}
+
+char *app_token(struct app *app)
+{
+    unsigned char random[16];
+    if (RAND_bytes(random, sizeof random) != 1)
+        abort();
+    return hex_encode(app->a, (struct span){(const char *)random, sizeof random});
+}
+
+bool app_append(struct app *app, const char *thread, enum event_type type, const char *actor,
+                const struct json *data, int64_t *seq, struct err *err)
+{
+    app_changed(app, thread);
+    return store_append(&app->store, app->a, thread, type, actor, data, app->now_ms, seq, err) &&
+           store_set_dirty(&app->store, thread, true, err);
+}
+
+bool app_load(struct app *app, const char *id, struct thread_row *out, struct err *err)
+{
+    if (!store_get_thread(&app->store, app->a, id, out, err))
+        return false;
+    out->t.paused = out->t.paused || app->paused_all;
+    return store_load_events(&app->store, app->a, id, 0, 0, &out->t.events, &out->t.n_events, err);
+}
+
+/* ---- one piece of work in a savepoint
+ * ---------------------------------------------------------------------- */
+
+typedef bool (*work_fn)(struct app *app, void *what, struct err *err);
+
+/* False: it was rolled back alone and err says why. */
+static bool in_savepoint(struct app *app, const char *name, work_fn work, void *what,
+                         struct err *err)
+{
+    int64_t begin_us = clock_monotonic_us();
+    struct action **mark = app->actions_end;
+    metrics_add(app->metrics, METRIC_LETTERS, 1);
+    bool ok =
+        db_savepoint(app->store.db, err) && work(app, what, err) && db_release(app->store.db, err);
+    if (!ok) {
+        db_rollback_to_savepoint(app->store.db);
+        drop_actions(app, mark);
+        metrics_add(app->metrics, METRIC_LETTERS_FAILED, 1);
+    }
+    int64_t took_us = clock_monotonic_us() - begin_us;
+    if (took_us > SLOW_LETTER_US) {
+        metrics_add(app->metrics, METRIC_LETTERS_SLOW, 1);
+        log_warn("letter.was_slow", L_STR("kind", name), L_MS("took", took_us / 1000));
+    }
+    return ok;
+}
+
+static bool handle_http(struct app *app, void *what, struct err *err)
+{
+    return ingress_handle(app, what, err);
+}
+
+static bool handle_reply(struct app *app, void *what, struct err *err)
+{
+    const struct http_job *job = what;
+    if (job->row[0] == 'd')
+        return outbox_reply(app, job, err);
+    if (job->row[0] != 'l')
+        return tool_reply(app, job, err);
+    /* A live answer: nothing waits for it. */
+    if (job->outcome != HTTP_ANSWERED || job->status >= 400)
+        log_warn("live.failed", L_STR("why", job->error), L_INT("status", job->status));
+    return true;
+}
+
+static bool handle_command(struct app *app, void *what, struct err *err)
+{
+    return tool_command_ended(app, what, err);
+}
+
+static void reload(struct app *app)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct config_report report;
+    struct config *next = config_load(&a, app->config_path, app->config_options, &report);
+    for (size_t i = 0; i < report.count; i++)
+        log_warn("config.problem", L_STR("line", config_problem_line(&a, &report.list[i])));
+    if (next == NULL) {
+        log_error("config.kept", L_STR("why", "the new one has errors"),
+                  L_INT("errors", report.errors));
+        return;
+    }
+    /* The old one is kept for good: other threads may still read it, and reloads are rare. */
+    app->config = next;
+    reader_set_config(app->reader, next);
+    log_info("config.reloaded", L_STR("file", app->config_path));
+}
+
+/* True: it is done with. False: the store failed; it must be handled again. */
+static bool handle_letter(struct app *app, struct letter *letter)
+{
+    struct err err = ERR_INIT;
+    switch ((enum letter_kind)letter->kind) {
+    case LETTER_HTTP:
+        if (in_savepoint(app, "http", handle_http, letter, &err))
+            return true;
+        ingress_refuse(app, (struct http_request *)letter, &err);
+        return true; /* the sender has its answer */
+    case LETTER_REPLY:
+        if (in_savepoint(app, "reply", handle_reply, letter, &err))
+            return true;
+        break;
+    case LETTER_COMMAND:
+        if (in_savepoint(app, "command", handle_command, letter, &err))
+            return true;
+        break;
+    case LETTER_RELOAD:
+        reload(app);
+        return true;
+    case LETTER_STOP:
+        app->stopping = true;
+        return true;
+    case LETTER_READ:
+    case LETTER_CLOSED:
+    case LETTER_CHANGED:
+        return true; /* not ours */
+    }
+    if (err.kind == ERR_TRANSIENT)
+        return false;
+    log_error("letter.dropped", L_INT("kind", letter->kind), L_STR("why", err.text));
+    return true;
+}
+
+/* ---- what the store says is due
+ * -------------------------------------------------------------------------------- */
+
+static bool work_arrival(struct app *app, void *what, struct err *err)
+{
+    return router_route(app, *(int64_t *)what, err);
+}
+
+static bool end_arrival(struct app *app, void *what, struct err *err)
+{
+    return store_end_arrival(&app->store, *(int64_t *)what, err);
+}
+
+static bool work_thread(struct app *app, void *what, struct err *err)
+{
+    return agent_advance(app, what, err);
+}
+
+static bool end_thread(struct app *app, void *what, struct err *err)
+{
+    return store_set_dirty(&app->store, what, false, err);
+}
+
+static bool work_delivery(struct app *app, void *what, struct err *err)
+{
+    return outbox_due(app, what, err);
+}
+
+static bool work_run(struct app *app, void *what, struct err *err)
+{
+    return tool_due(app, what, err);
+}
+
+static bool fire_agent_timer(struct app *app, const struct timer_row *timer, struct err *err)
+{
+    struct json *data = json_object(app->a);
+    json_set_int(app->a, data, "call",
+                 json_int_or(json_get(json_parse_own(app->a, timer->data), "call"), 0));
+    return app_append(app, timer->thread, EVENT_TIMER_FIRED, "system", data, NULL, err);
+}
+
+static bool add_periodic(struct app *app, const char *kind, int64_t after_ms, struct err *err)
+{
+    struct timer_row timer = {.due_at_ms = app->now_ms + after_ms, .kind = kind, .ref = "periodic"};
+    return store_add_timer(&app->store, &timer, err);
+}
+
+static bool work_timer(struct app *app, void *what, struct err *err)
+{
+    const struct timer_row *timer = what;
+    if (!store_drop_timer(&app->store, timer->id, err))
+        return false;
+    if (strcmp(timer->kind, "agent") == 0)
+        return fire_agent_timer(app, timer, err);
+    if (strcmp(timer->kind, "checkpoint") == 0)
+        return store_checkpoint(&app->store, app->a, app->now_ms, err) &&
+               add_periodic(app, "checkpoint", CHECKPOINT_MS, err);
+    if (strcmp(timer->kind, "reconcile") == 0)
+        return tool_reconcile(app, err) && add_periodic(app, "reconcile", RECONCILE_MS, err);
+    return request_timer(app, timer, err);
+}
+
+static bool end_timer(struct app *app, void *what, struct err *err)
+{
+    return store_drop_timer(&app->store, ((const struct timer_row *)what)->id, err);
+}
+
+/* A piece of due work that fails for another reason than the store would fail for ever: it is put
+ * aside, loudly. */
+static bool do_due(struct app *app, const char *name, work_fn work, work_fn put_aside, void *what)
+{
+    struct err err = ERR_INIT;
+    if (in_savepoint(app, name, work, what, &err))
+        return true;
+    log_error("work.failed", L_STR("kind", name), L_STR("why", err.text));
+    if (err.kind == ERR_TRANSIENT)
+        return false;
+    return put_aside == NULL || in_savepoint(app, name, put_aside, what, &err);
+}
+
+static bool do_arrivals(struct app *app, size_t *left, struct err *err)
+{
+    int64_t *ids;
+    size_t n;
+    if (!store_new_arrivals(&app->store, app->a, (int64_t)*left, &ids, &n, err))
+        return false;
+    for (size_t i = 0; i < n; i++, --*left)
+        if (!do_due(app, "arrival", work_arrival, end_arrival, &ids[i]))
+            return fail(err, ERR_TRANSIENT, "an arrival could not be routed");
+    return true;
+}
+
+static bool do_timers(struct app *app, struct err *err)
+{
+    struct timer_row *timers;
+    size_t n;
+    if (!store_due_timers(&app->store, app->a, app->now_ms, &timers, &n, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!do_due(app, "timer", work_timer, end_timer, &timers[i]))
+            return fail(err, ERR_TRANSIENT, "a timer could not be handled");
+    return true;
+}
+
+static bool do_runs(struct app *app, struct err *err)
+{
+    struct tool_run_row *runs;
+    size_t n;
+    if (!store_due_tool_runs(&app->store, app->a, app->now_ms, &runs, &n, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!do_due(app, "tool_run", work_run, NULL, &runs[i]))
+            return fail(err, ERR_TRANSIENT, "a tool run could not go on");
+    return true;
+}
+
+static bool do_deliveries(struct app *app, struct err *err)
+{
+    struct delivery_row *deliveries;
+    size_t n;
+    if (!store_due_deliveries(&app->store, app->a, app->now_ms, WORK_PER_ROUND, &deliveries, &n,
+                              err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!do_due(app, "delivery", work_delivery, NULL, &deliveries[i]))
+            return fail(err, ERR_TRANSIENT, "a delivery could not begin");
+    return true;
+}
+
+static bool do_threads(struct app *app, size_t *left, struct err *err)
+{
+    const char **ids;
+    size_t n;
+    if (!store_dirty_threads(&app->store, app->a, (int64_t)*left + 1, &ids, &n, err))
+        return false;
+    for (size_t i = 0; i<n && * left> 0; i++, --*left) {
+        char *id = arena_strdup(app->a, ids[i]);
+        if (!do_due(app, "thread", work_thread, end_thread, id))
+            return fail(err, ERR_TRANSIENT, "a thread could not be advanced");
+    }
+    return true;
+}
+
+/* ---- rounds
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static bool read_paused_all(struct app *app, struct err *err)
+{
+    const char *value;
+    if (!store_meta_get(&app->store, app->a, "paused_all", &value, err))
+        return false;
+    app->paused_all = text_eq(value, "1");
+    return true;
+}
+
+static bool transact(struct app *app, struct letter *letters, bool *more, struct err *err)
+{
+    if (!store_begin(&app->store, err) || !read_paused_all(app, err))
+        return false;
+    for (struct letter *l = letters; l != NULL; l = l->next)
+        if (!handle_letter(app, l))
+            return fail(err, ERR_TRANSIENT, "a letter could not be stored");
+    size_t left = WORK_PER_ROUND;
+    if (!app->stopping) {
+        if (!do_arrivals(app, &left, err) || !do_timers(app, err) || !do_runs(app, err) ||
+            !do_threads(app, &left, err) || !do_deliveries(app, err))
+            return false;
+    } else if (!store_checkpoint(&app->store, app->a, app->now_ms, err)) {
+        return false;
+    }
+    *more = left == 0;
+    return store_commit(&app->store, err);
+}
+
+/* One try at a batch. False: nothing of it happened and nothing left. */
+static bool round_once(struct app *app, struct letter *letters, bool *more)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct err err = ERR_INIT;
+    app->a = &a;
+    app->now_ms = clock_unix_ms();
+    app->actions = NULL;
+    app->actions_end = &app->actions;
+    bool stopping = app->stopping;
+    bool ok = transact(app, letters, more, &err);
+    if (ok) {
+        metrics_add(app->metrics, METRIC_COMMITS, 1);
+        perform_actions(app);
+    } else {
+        app->stopping = stopping;
+        store_rollback(&app->store);
+        drop_actions(app, &app->actions);
+        metrics_add(app->metrics, METRIC_COMMITS_FAILED, 1);
+        log_error("commit.failed", L_STR("why", err.text));
+    }
+    app->a = NULL;
+    return ok;
+}
+
+static void answer_503(struct app *app, const struct letter *letter)
+{
+    const struct http_request *request = (const struct http_request *)letter;
+    struct http_answer *answer = http_answer_text(
+        request->conn, 503, "application/json",
+        "{\"error\":{\"code\":\"unavailable\",\"message\":\"the store cannot take this now\"}}");
+    http_answer_header(answer, "Retry-After", "2");
+    http_server_answer(app->server, answer);
+}
+
+/* The store is down: senders are told to come again, letters from inside stay. */
+static struct letter *keep_inside(struct app *app, struct letter *letters)
+{
+    struct letter *kept = NULL, **end = &kept;
+    while (letters != NULL) {
+        struct letter *next = letters->next;
+        letters->next = NULL;
+        if (letters->kind == LETTER_HTTP) {
+            answer_503(app, letters);
+            letter_free(letters);
+        } else {
+            *end = letters;
+            end = &letters->next;
+        }
+        letters = next;
+    }
+    return kept;
+}
+
+static struct letter *join(struct letter *first, struct letter *second)
+{
+    if (first == NULL)
+        return second;
+    struct letter *last = first;
+    while (last->next != NULL)
+        last = last->next;
+    last->next = second;
+    return first;
+}
+
+static int64_t next_due_monotonic(struct app *app)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct err err = ERR_INIT;
+    int64_t due_ms;
+    if (!store_next_due(&app->store, &a, &due_ms, &err))
+        return clock_monotonic_ms() + DOWN_FIRST_MS;
+    if (due_ms == INT64_MAX)
+        return INT64_MAX;
+    int64_t wait_ms = due_ms - clock_unix_ms();
+    return clock_monotonic_ms() + (wait_ms < 0 ? 0 : wait_ms);
+}
+
+/* Has the last round left work behind that needs no waiting? */
+static bool has_work(struct app *app)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct err err = ERR_INIT;
+    const char **ids;
+    int64_t *arrivals;
+    size_t n;
+    if (store_dirty_threads(&app->store, &a, 1, &ids, &n, &err) && n > 0)
+        return true;
+    return store_new_arrivals(&app->store, &a, 1, &arrivals, &n, &err) && n > 0;
+}
+
+void core_run(struct app *app)
+{
+    struct letter *kept = NULL;
+    int64_t down_ms = 0;
+    bool more = true;
+    while (!app->stopping) {
+        int64_t deadline = more ? 0 : next_due_monotonic(app);
+        if (down_ms > 0)
+            deadline = clock_monotonic_ms() + down_ms;
+        struct letter *letters = join(kept, mailbox_wait(app->mailbox, deadline));
+        kept = NULL;
+        if (round_once(app, letters, &more) || round_once(app, letters, &more)) {
+            letter_free_list(letters);
+            down_ms = 0;
+            more = more || has_work(app);
+        } else {
+            kept = keep_inside(app, letters);
+            down_ms = down_ms == 0
+                          ? DOWN_FIRST_MS
+                          : (down_ms * 2 > DOWN_LONGEST_MS ? DOWN_LONGEST_MS : down_ms * 2);
+        }
+        app->store_down = down_ms > 0;
+        reader_set_ready(app->reader, !app->store_down && !app->stopping);
+    }
+    letter_free_list(kept);
+}
+
+bool core_recover(struct app *app, struct err *err)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    app->a = &a;
+    app->now_ms = clock_unix_ms();
+    app->actions = NULL;
+    app->actions_end = &app->actions;
+    bool ok = store_begin(&app->store, err) && read_paused_all(app, err) &&
+              store_drop_timers(&app->store, "checkpoint", "periodic", err) &&
+              store_drop_timers(&app->store, "reconcile", "periodic", err) &&
+              add_periodic(app, "checkpoint", CHECKPOINT_MS, err) &&
+              add_periodic(app, "reconcile", 0, err) && tool_recover(app, err) &&
+              outbox_recover(app, err) && store_commit(&app->store, err);
+    if (ok) {
+        perform_actions(app);
+    } else {
+        store_rollback(&app->store);
+        drop_actions(app, &app->actions);
+    }
+    app->a = NULL;
+    return ok;
+}
