@@ -126,6 +126,24 @@ Test(json_schema, ends_on_a_schema_that_turns_in_a_circle)
     }
 }
 
+/* Forty definitions, each of which asks the next one twice: 2^40 ways to be wrong. */
+Test(json_schema, ends_on_a_schema_that_doubles_its_work, .timeout = 20)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct json *schema = json_parse_own(&a, "{\"$ref\":\"#/$defs/d0\"}");
+    struct json *definitions = json_set(&a, schema, "$defs", json_object(&a));
+    for (int i = 0; i < 40; i++)
+        json_set(&a, definitions, arena_printf(&a, "d%d", i),
+                 json_parse_own(&a, arena_printf(&a,
+                                                 "{\"anyOf\":[{\"$ref\":\"#/$defs/d%d\"},"
+                                                 "{\"$ref\":\"#/$defs/d%d\"}]}",
+                                                 i + 1, i + 1)));
+    json_set(&a, definitions, "d40", json_parse_own(&a, "false"));
+    struct err err = ERR_INIT;
+    cr_expect_not(json_schema_validate(schema, json_null(&a), "x", &err));
+    cr_expect_str_eq(err.text, "x: the schema is too deep or too costly");
+}
+
 Test(json_schema, follows_only_references_that_lead_somewhere)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;

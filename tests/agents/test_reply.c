@@ -389,6 +389,8 @@ static const struct answer {
      "intent: \"list_git_tag\" is none of: deploy_backend, list_git_tags, keep_waiting"},
     {"no intent", "{\"limit\":5}", false, NULL, NULL,
      "intent: is required; answer with exactly one JSON object that has an \"intent\""},
+    {"something beside the step", "{\"step\":{\"intent\":\"keep_waiting\"},\"then\":1}", false,
+     NULL, NULL, "intent: is required; answer with exactly one JSON object that has an \"intent\""},
     {"U+0000", "{\"intent\":\"list_git_tags\",\"after\":\"a\\u0000b\"}", false, NULL, NULL,
      "there is no JSON object; answer with exactly one JSON object that has an \"intent\""},
     {"no arguments are known", "{\"intent\":\"keep_waiting\",\"limit\":null}", false,
