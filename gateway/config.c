@@ -98,8 +98,8 @@ static void build(struct loader *l)
     build_agents(l);
     build_pipelines(l);
     build_routes(l);
-    check_references(l);
     build_keys(l);
+    check_references(l);
 }
 
 struct config *config_load(struct arena *a, const char *path, const struct config_options *options,

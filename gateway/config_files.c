@@ -148,6 +148,19 @@ static void fetch_value(struct loader *l, struct yaml_node *node, const char *pa
     }
 }
 
+/* An argument is what is written: `command: [sleep, 5]` and `[true]` mean texts. */
+static void read_as_written(const struct json *list)
+{
+    JSON_EACH(item, list->type == JSON_ARRAY ? list : NULL)
+    {
+        struct yaml_node *node = yaml_node(item);
+        if (item->type == JSON_NUMBER || item->type == JSON_TRUE || item->type == JSON_FALSE) {
+            node->json.type = JSON_STRING;
+            node->json.text = node->written;
+        }
+    }
+}
+
 static void fetch_below(struct loader *l, const struct json *j, const char *path)
 {
     struct arena *a = &l->config->arena;
@@ -156,6 +169,8 @@ static void fetch_below(struct loader *l, const struct json *j, const char *path
         fetch_value(l, yaml_node(j), path);
     if (j->type != JSON_OBJECT && j->type != JSON_ARRAY)
         return;
+    if (text_eq(j->key, "command"))
+        read_as_written(j);
     const char *dot = *path != '\0' ? "." : "";
     JSON_EACH(item, j)
     fetch_below(l, item,

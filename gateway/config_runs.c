@@ -44,7 +44,7 @@ static void read_command(struct loader *l, const struct json *node, const struct
     out->env = w->env;
     out->n_env = w->n_env;
     out->output_bytes = w->output_bytes;
-    if (json_count(command) == 0)
+    if (command->type == JSON_ARRAY && json_count(command) == 0)
         ERROR_AT(l, node, "command", "must begin with a program");
     if (w->n_command == 0)
         return;
@@ -171,7 +171,7 @@ static const char *const *arg_names(struct arena *a, const struct tool *tool)
 
 static void check_needs(struct loader *l, struct tool *tool, const struct json *source)
 {
-    bool is_builtin = tool->run.kind == RUN_BUILTIN && tool->run.builtin != NULL;
+    bool is_builtin = tool->run.kind == RUN_BUILTIN && is_one_of(builtin_tools, tool->run.builtin);
     const struct json *needs = json_get(source, "needs");
     if (is_builtin)
         tool->reads = true;

@@ -89,6 +89,15 @@ static size_t distance(const char *a, const char *b)
     return last[n];
 }
 
+/* A word that was cut short, or written out: "form" for "format". */
+static const char *longer_word(const char *word, const char *const *words, size_t n)
+{
+    for (size_t i = 0; strlen(word) >= 3 && i < n; i++)
+        if (strlen(words[i]) >= 3 && (text_starts(words[i], word) || text_starts(word, words[i])))
+            return words[i];
+    return NULL;
+}
+
 const char *nearest_word(const char *word, const char *const *words, size_t n)
 {
     size_t len = strlen(word), limit = (len + 1) / 3;
@@ -103,7 +112,7 @@ const char *nearest_word(const char *word, const char *const *words, size_t n)
             limit = d;
         }
     }
-    return best;
+    return best != NULL ? best : longer_word(word, words, n);
 }
 
 static const struct field *row_by_key(const struct field *rows, size_t n, const char *key)

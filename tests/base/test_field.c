@@ -271,6 +271,7 @@ Test(nearest_word, finds_what_was_mistyped_and_nothing_far)
     cr_expect_str_eq(nearest_word("singing_secret", WORDS, 4), "signing_secret");
     cr_expect_str_eq(nearest_word("bot-token", WORDS, 4), "bot_token");
     cr_expect_str_eq(nearest_word("ot", WORDS, 4), "to");
+    cr_expect_str_eq(nearest_word("sign", WORDS, 4), "signing_secret");
     cr_expect_null(nearest_word("password", WORDS, 4));
     cr_expect_null(nearest_word("x", WORDS, 4));
     cr_expect_null(nearest_word("", WORDS, 4));
