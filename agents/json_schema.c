@@ -154,7 +154,7 @@ enum bound { MINIMUM, MAXIMUM, EXCLUSIVE_MINIMUM, EXCLUSIVE_MAXIMUM };
 static bool check_bound(struct check *c, enum bound bound, const struct json *rule,
                         const struct json *value, const struct place *at)
 {
-    static const char *const WORDS[] = {"at least", "at most", "more than", "less than"};
+    static const char *const words[] = {"at least", "at most", "more than", "less than"};
     double limit = rule->number, n = value->number;
     bool ok = bound == MINIMUM             ? n >= limit
               : bound == MAXIMUM           ? n <= limit
@@ -163,7 +163,7 @@ static bool check_bound(struct check *c, enum bound bound, const struct json *ru
     if (value->type != JSON_NUMBER || rule->type != JSON_NUMBER || ok)
         return true;
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
-    return wrong(c, at, "must be %s %s", WORDS[bound], json_write(&a, rule));
+    return wrong(c, at, "must be %s %s", words[bound], json_write(&a, rule));
 }
 
 #define BOUND_CHECK(function, bound)                                                          \
@@ -460,7 +460,7 @@ static const struct keyword {
     /* NULL: says nothing about the value. `schema` is the schema that `rule` stands in. */
     bool (*check)(struct check *c, const struct json *schema, const struct json *rule,
                   const struct json *value, const struct place *at);
-} KEYWORDS[] = {
+} keywords[] = {
     {"type", TYPE, check_type},
     {"enum", LIST, check_enum},
     {"const", ANYTHING, check_const},
@@ -494,9 +494,9 @@ static const struct keyword {
 
 static const struct keyword *keyword_by_name(const char *name)
 {
-    for (size_t i = 0; i < COUNT(KEYWORDS); i++)
-        if (strcmp(KEYWORDS[i].name, name) == 0)
-            return &KEYWORDS[i];
+    for (size_t i = 0; i < COUNT(keywords); i++)
+        if (strcmp(keywords[i].name, name) == 0)
+            return &keywords[i];
     return NULL;
 }
 
@@ -542,7 +542,7 @@ bool json_schema_validate(const struct json *schema, const struct json *value, c
 /* The long names that ECMA-262 knows and PCRE2 10.42 does not. */
 static const struct category {
     const char *name, *code;
-} CATEGORIES[] = {
+} categories[] = {
     {"Letter", "L"},
     {"Uppercase_Letter", "Lu"},
     {"Lowercase_Letter", "Ll"},
@@ -565,9 +565,9 @@ static const struct category {
 
 static const char *category_code(struct span name)
 {
-    for (size_t i = 0; i < COUNT(CATEGORIES); i++)
-        if (span_eq(name, CATEGORIES[i].name))
-            return CATEGORIES[i].code;
+    for (size_t i = 0; i < COUNT(categories); i++)
+        if (span_eq(name, categories[i].name))
+            return categories[i].code;
     return NULL;
 }
 
@@ -673,10 +673,10 @@ static bool all_texts(const struct json *list)
 
 static bool is_type_name(const struct json *name)
 {
-    static const char *const TYPES[] = {"null",   "boolean", "object", "array",
+    static const char *const types[] = {"null",   "boolean", "object", "array",
                                         "number", "integer", "string"};
-    for (size_t i = 0; i < COUNT(TYPES); i++)
-        if (text_eq(json_text(name), TYPES[i]))
+    for (size_t i = 0; i < COUNT(types); i++)
+        if (text_eq(json_text(name), types[i]))
             return true;
     return false;
 }

@@ -30,10 +30,10 @@ static bool host_is(const struct llm_settings *s, const char *name)
 
 static bool is_azure(const struct llm_settings *s)
 {
-    static const char AZURE[] = ".openai.azure.com";
+    static const char azure_tail[] = ".openai.azure.com";
     struct span host = host_of(s->base_url);
-    size_t tail = sizeof AZURE - 1;
-    return host.len > tail && span_eq((struct span){host.at + host.len - tail, tail}, AZURE);
+    size_t tail = sizeof azure_tail - 1;
+    return host.len > tail && span_eq((struct span){host.at + host.len - tail, tail}, azure_tail);
 }
 
 static enum llm_schema_mode mode_of(const struct llm_settings *s)

@@ -58,7 +58,7 @@ static bool at_comment(const struct parser *p, const char *at)
 /* Triple quotes first, as they begin with single ones. Curly quotes close with either form. */
 static const struct quote {
     const char *open, *close, *close_too;
-} QUOTES[] = {
+} quotes[] = {
     {"\"\"\"", "\"\"\"", "\"\"\""},
     {"'''", "'''", "'''"},
     {"\"", "\"", "\""},
@@ -73,9 +73,9 @@ static const struct quote {
 
 static const struct quote *quote_at(const struct parser *p, const char *at)
 {
-    for (size_t i = 0; i < COUNT(QUOTES); i++)
-        if (starts(p, at, QUOTES[i].open))
-            return &QUOTES[i];
+    for (size_t i = 0; i < COUNT(quotes); i++)
+        if (starts(p, at, quotes[i].open))
+            return &quotes[i];
     return NULL;
 }
 
@@ -203,16 +203,16 @@ static bool take_unicode(struct parser *p, struct strbuf *b)
 /* At a backslash. What is no escape of JSON stays as it stands, but for quotes. */
 static bool take_escape(struct parser *p, struct strbuf *b)
 {
-    static const char FROM[] = "\"\\/bfnrt", TO[] = "\"\\/\b\f\n\r\t";
+    static const char names[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
     if (p->end - p->at < 2) {
         p->flags |= LOOSE_TORN;
         p->at = p->end;
         return true;
     }
     char c = p->at[1];
-    const char *known = c == '\0' ? NULL : strchr(FROM, c);
+    const char *known = c == '\0' ? NULL : strchr(names, c);
     if (known != NULL) {
-        strbuf_addc(b, TO[known - FROM]);
+        strbuf_addc(b, bytes[known - names]);
         p->at += 2;
         return true;
     }
@@ -284,18 +284,18 @@ static struct json *word_value(struct parser *p, const char *word)
     static const struct {
         const char *word;
         enum json_type type;
-    } WORDS[] = {{"true", JSON_TRUE},     {"false", JSON_FALSE}, {"null", JSON_NULL},
+    } words[] = {{"true", JSON_TRUE},     {"false", JSON_FALSE}, {"null", JSON_NULL},
                  {"True", JSON_TRUE},     {"False", JSON_FALSE}, {"None", JSON_NULL},
                  {"TRUE", JSON_TRUE},     {"FALSE", JSON_FALSE}, {"NULL", JSON_NULL},
                  {"undefined", JSON_NULL}};
     double number;
     if (loose_number(word, &number))
         return json_number(p->arena, number);
-    for (size_t i = 0; i < COUNT(WORDS); i++)
-        if (strcmp(word, WORDS[i].word) == 0) {
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (strcmp(word, words[i].word) == 0) {
             p->flags |= i >= 3 ? LOOSE_REPAIRED : 0;
             struct json *value = json_null(p->arena);
-            value->type = WORDS[i].type;
+            value->type = words[i].type;
             return value;
         }
     p->flags |= LOOSE_REPAIRED;

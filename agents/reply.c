@@ -17,7 +17,7 @@ enum {
     SHOWN_INTENTS = 30,
 };
 
-static const char WANTED[] = "answer with exactly one JSON object that has an \"intent\"";
+static const char wanted[] = "answer with exactly one JSON object that has an \"intent\"";
 
 /* ---- finding the object ------------------------------------------------------------------ */
 
@@ -34,7 +34,7 @@ struct search {
     struct err *err;
 };
 
-static const char *const REASONING[] = {"think", "thinking", "reasoning", "scratchpad"};
+static const char *const reasoning_tags[] = {"think", "thinking", "reasoning", "scratchpad"};
 
 /* The bytes of "<think>" ("</think>" if `closing`) at `at`, or 0. *name is its index. */
 static size_t reasoning_tag(const char *at, bool closing, size_t *name)
@@ -42,9 +42,9 @@ static size_t reasoning_tag(const char *at, bool closing, size_t *name)
     const char *from = at;
     if (*at++ != '<' || (closing && *at++ != '/'))
         return 0;
-    for (size_t i = 0; i < COUNT(REASONING); i++) {
-        size_t len = strlen(REASONING[i]);
-        if (strncasecmp(at, REASONING[i], len) == 0 && at[len] == '>') {
+    for (size_t i = 0; i < COUNT(reasoning_tags); i++) {
+        size_t len = strlen(reasoning_tags[i]);
+        if (strncasecmp(at, reasoning_tags[i], len) == 0 && at[len] == '>') {
             *name = i;
             return (size_t)(at + len + 1 - from);
         }
@@ -64,7 +64,7 @@ static bool skip_reasoning(struct search *s, size_t name)
             return true;
         }
     }
-    return fail(s->err, ERR_INVALID, "the reasoning does not end; %s", WANTED);
+    return fail(s->err, ERR_INVALID, "the reasoning does not end; %s", wanted);
 }
 
 /* A closing tag that nobody opened (some servers swallow the opening one): all before was
@@ -149,7 +149,7 @@ static bool try_candidate(struct search *s)
     bool ok = loose_json_parse(s->arena, rest, &found, &reached);
     s->work += reached;
     if (s->work > MAX_WORK)
-        return fail(s->err, ERR_TOO_LARGE, "the answer is too tangled to read; %s", WANTED);
+        return fail(s->err, ERR_TOO_LARGE, "the answer is too tangled to read; %s", wanted);
     bool is_open_list = ok && *s->at == '[' && (found.flags & (LOOSE_TORN | LOOSE_UNCLOSED)) != 0;
     if (!ok || is_open_list) {
         s->flags |= REPLY_PROSE;
@@ -205,11 +205,11 @@ bool reply_extract(struct arena *a, const char *text, struct reply *out, struct 
     if (!search(&s))
         return false;
     if (s.refusal != NULL)
-        return fail(err, ERR_INVALID, "%s; %s", s.refusal, WANTED);
+        return fail(err, ERR_INVALID, "%s; %s", s.refusal, wanted);
     if (s.step == NULL && s.other == NULL)
-        return fail(err, ERR_INVALID, "there is no JSON object; %s", WANTED);
+        return fail(err, ERR_INVALID, "there is no JSON object; %s", wanted);
     if (s.step == NULL && s.several_others)
-        return fail(err, ERR_INVALID, "no object is a step; %s", WANTED);
+        return fail(err, ERR_INVALID, "no object is a step; %s", wanted);
     out->value = s.step != NULL ? s.step : s.other;
     out->flags = s.flags | (s.step != NULL ? s.step_flags : s.other_flags);
     return true;
@@ -231,7 +231,7 @@ static bool refuse_tag(struct arena *a, const struct json *tag, const struct ste
 {
     if (json_text(tag) == NULL)
         return fail(err, ERR_INVALID, "intent: %s; %s",
-                    tag == NULL ? "is required" : "must be a string", WANTED);
+                    tag == NULL ? "is required" : "must be a string", wanted);
     struct strbuf names;
     strbuf_init(&names, a, ERR_TEXT_SIZE);
     for (size_t i = 0; i < n && i < SHOWN_INTENTS; i++)
@@ -299,10 +299,12 @@ static bool take_reasoning(struct arena *a, const struct step_intent *intent,
 static bool read_args(struct arena *a, const struct step_intent *intent, const struct json **args,
                       unsigned *flags, struct err *err)
 {
-    static const struct json CLOSED = {.type = JSON_FALSE, .key = "additionalProperties"};
-    static const struct json NO_ARGS = {.type = JSON_OBJECT,
-                                        .child = (struct json *)(uintptr_t)&CLOSED};
-    const struct json *schema = intent->args != NULL ? intent->args : &NO_ARGS;
+    const struct json *schema = intent->args;
+    if (schema == NULL) {
+        struct json *no_args = json_object(a);
+        json_set_bool(a, no_args, "additionalProperties", false);
+        schema = no_args;
+    }
     unsigned fit_flags = 0;
     *args = fit_value(a, schema, schema, *args, intent->acts, &fit_flags);
     *flags |= (fit_flags & FIT_COERCED) != 0 ? REPLY_COERCED : 0;
@@ -314,7 +316,7 @@ bool reply_to_step(struct arena *a, const char *text, bool cut_off,
                    const struct step_intent *intents, size_t n, struct reply_step *out,
                    struct err *err)
 {
-    struct reply reply;
+    struct reply reply = {.value = NULL};
     if (!reply_extract(a, text, &reply, err))
         return false;
     unsigned flags = reply.flags;
@@ -340,12 +342,12 @@ bool reply_to_step(struct arena *a, const char *text, bool cut_off,
 
 char *reply_flags_text(struct arena *a, unsigned flags)
 {
-    static const char *const WORDS[] = {"reasoning", "fence", "prose", "wrapped", "repaired",
+    static const char *const words[] = {"reasoning", "fence", "prose", "wrapped", "repaired",
                                         "cut",       "list",  "tag",   "coerced", "dropped"};
     struct strbuf b;
     strbuf_init(&b, a, 200);
-    for (size_t i = 0; i < COUNT(WORDS); i++)
+    for (size_t i = 0; i < COUNT(words); i++)
         if ((flags & 1U << i) != 0)
-            strbuf_addf(&b, "%s%s", b.len == 0 ? "" : " ", WORDS[i]);
+            strbuf_addf(&b, "%s%s", b.len == 0 ? "" : " ", words[i]);
     return b.text;
 }

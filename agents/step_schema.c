@@ -89,7 +89,7 @@ struct json *step_schema_plain(struct arena *a, const struct step_intent *intent
 
 /* What may stay as it is. Left out, and checked by us: minLength, maxLength, uniqueItems, allOf,
  * not, default, examples, and whatever else is not here or below. */
-static const char *const KEPT[] = {
+static const char *const kept[] = {
     "type",
     "enum",
     "const",
@@ -109,8 +109,8 @@ static const struct json *strict(struct arena *a, const struct json *schema);
 
 static bool is_kept(const char *key)
 {
-    for (size_t i = 0; i < COUNT(KEPT); i++)
-        if (strcmp(KEPT[i], key) == 0)
+    for (size_t i = 0; i < COUNT(kept); i++)
+        if (strcmp(kept[i], key) == 0)
             return true;
     return false;
 }

@@ -18,7 +18,7 @@ enum {
     MAX_NUMBER_BYTES = 63 /* what cJSON reads of a number */
 };
 
-static const double MAX_EXACT = 9007199254740991; /* 2^53 - 1 */
+static const double max_exact = 9007199254740991; /* 2^53 - 1 */
 
 /* ---- the strict check -------------------------------------------------------------------- */
 
@@ -46,7 +46,9 @@ static void skip_space(struct scan *s)
 /* The character to look at; NUL at the end, which no rule accepts. */
 static char peek(const struct scan *s)
 {
-    return s->at < s->end ? *s->at : '\0';
+    if (s->at == s->end)
+        return '\0';
+    return *s->at;
 }
 
 static int hex4(const struct scan *s, size_t offset)
@@ -69,7 +71,9 @@ static int hex4(const struct scan *s, size_t offset)
 /* At a backslash. */
 static bool scan_escape(struct scan *s)
 {
-    char c = s->end - s->at > 1 ? s->at[1] : '\0';
+    char c = '\0';
+    if (s->end - s->at > 1)
+        c = s->at[1];
     if (c != 'u') {
         if (c == '\0' || strchr("\"\\/bfnrt", c) == NULL)
             return refuse(s, "unknown escape in a string");
@@ -248,7 +252,8 @@ static bool scan_up(struct scan *s, bool *more)
 
 static bool check(struct span in, struct err *err)
 {
-    struct scan s = {.start = in.at, .at = in.at, .end = in.at + in.len, .err = err};
+    const char *at = in.len > 0 ? in.at : "";
+    struct scan s = {.start = at, .at = at, .end = at + in.len, .err = err};
     bool more = true;
     while (more)
         if (!scan_down(&s) || !scan_up(&s, &more))
@@ -438,7 +443,7 @@ bool json_is_true(const struct json *j)
 
 bool json_is_int(const struct json *j)
 {
-    return j != NULL && j->type == JSON_NUMBER && fabs(j->number) <= MAX_EXACT &&
+    return j != NULL && j->type == JSON_NUMBER && fabs(j->number) <= max_exact &&
            trunc(j->number) == j->number;
 }
 
@@ -559,9 +564,13 @@ static struct json *copy_node(struct arena *a, const struct json *from)
 static struct json *linkable(struct arena *a, const struct json *value)
 {
     /* Free nodes come from the builders above, as mutable pointers. */
+    union {
+        const struct json *given;
+        struct json *free;
+    } node_of = {.given = value};
     if (value == NULL)
         return json_null(a);
-    return value->in_container ? copy_node(a, value) : (struct json *)(uintptr_t)value;
+    return value->in_container ? copy_node(a, value) : node_of.free;
 }
 
 /* Children shared with another node get nodes of their own before the list is changed. */
@@ -726,7 +735,7 @@ static void add_decimal(struct strbuf *b, struct decimal d)
 
 static void add_number(struct strbuf *b, double value)
 {
-    if (fabs(value) <= MAX_EXACT && trunc(value) == value) {
+    if (fabs(value) <= max_exact && trunc(value) == value) {
         strbuf_addf(b, "%" PRId64, (int64_t)value); /* -0 is 0 */
         return;
     }

@@ -6,8 +6,8 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-static const char HEX[] = "0123456789abcdef";
-static const char HEX_UPPER[] = "0123456789ABCDEF"; /* RFC 3986 2.1 prefers upper case */
+static const char hex_digits[] = "0123456789abcdef";
+static const char hex_digits_upper[] = "0123456789ABCDEF"; /* RFC 3986 2.1 prefers upper case */
 
 /* ---- comparing --------------------------------------------------------------------------- */
 
@@ -87,7 +87,7 @@ bool text_to_int(const char *text, int64_t min, int64_t max, int64_t *out)
 static const struct unit {
     const char *name;
     int64_t ms;
-} UNITS[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+} units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
 
 bool text_to_duration_ms(const char *text, int64_t *out_ms)
 {
@@ -95,9 +95,9 @@ bool text_to_duration_ms(const char *text, int64_t *out_ms)
     if (text == NULL || !take_digits(&text, &negative) ||
         __builtin_sub_overflow((int64_t)0, negative, &value))
         return false;
-    for (size_t i = 0; i < COUNT(UNITS); i++)
-        if (strcmp(text, UNITS[i].name) == 0) {
-            if (__builtin_mul_overflow(value, UNITS[i].ms, &value))
+    for (size_t i = 0; i < COUNT(units); i++)
+        if (strcmp(text, units[i].name) == 0) {
+            if (__builtin_mul_overflow(value, units[i].ms, &value))
                 return false;
             *out_ms = value;
             return true;
@@ -110,16 +110,16 @@ char *text_from_duration_ms(struct arena *a, int64_t ms)
     if (ms == 0)
         return arena_strdup(a, "0s");
     size_t i = 0;
-    while (ms % UNITS[i].ms != 0)
+    while (ms % units[i].ms != 0)
         i++;
-    return arena_printf(a, "%lld%s", (long long)(ms / UNITS[i].ms), UNITS[i].name);
+    return arena_printf(a, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
 }
 
 /* ---- UTF-8 ------------------------------------------------------------------------------- */
 
 size_t utf8_next(struct span s, uint32_t *out)
 {
-    static const uint32_t LEAST[] = {0, 0, 0x80, 0x800, 0x10000};
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *at = (const unsigned char *)s.at;
     if (s.len == 0)
         return 0;
@@ -137,7 +137,7 @@ size_t utf8_next(struct span s, uint32_t *out)
             return 0;
         code = code << 6 | (at[i] & 0x3F);
     }
-    if (code < LEAST[len] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
+    if (code < least[len] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
         return 0;
     *out = code;
     return len;
@@ -182,8 +182,8 @@ size_t utf8_length(const char *text)
 
 char *text_truncate(struct arena *a, const char *text, size_t max_bytes)
 {
-    static const char MARK[] = "…";
-    size_t len = strlen(text), mark = sizeof MARK - 1;
+    static const char ellipsis[] = "…";
+    size_t len = strlen(text), mark = sizeof ellipsis - 1;
     if (len <= max_bytes)
         return arena_strndup(a, text, len);
     if (mark > max_bytes)
@@ -193,7 +193,7 @@ char *text_truncate(struct arena *a, const char *text, size_t max_bytes)
         keep--;
     char *cut = arena_alloc(a, keep + mark + 1);
     memcpy(cut, text, keep);
-    memcpy(cut + keep, MARK, mark);
+    memcpy(cut + keep, ellipsis, mark);
     return cut;
 }
 
@@ -201,6 +201,7 @@ char *utf8_clean(struct arena *a, struct span s)
 {
     struct strbuf b;
     strbuf_init(&b, a, SIZE_MAX / 8);
+    s.at = s.len > 0 ? s.at : "";
     size_t from = 0; /* what is copied so far ends here */
     for (size_t at = 0; at < s.len;) {
         uint32_t code = 0;
@@ -262,8 +263,8 @@ char *hex_encode(struct arena *a, struct span s)
 {
     char *hex = arena_array(a, s.len * 2 + 1, 1);
     for (size_t i = 0; i < s.len; i++) {
-        hex[2 * i] = HEX[(unsigned char)s.at[i] >> 4];
-        hex[2 * i + 1] = HEX[(unsigned char)s.at[i] & 15];
+        hex[2 * i] = hex_digits[(unsigned char)s.at[i] >> 4];
+        hex[2 * i + 1] = hex_digits[(unsigned char)s.at[i] & 15];
     }
     return hex;
 }
@@ -292,8 +293,10 @@ bool hex_decode(struct arena *a, const char *hex, struct span *out)
     return true;
 }
 
-static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-static const char BASE64URL[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64url_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static char *encode64(struct arena *a, struct span s, const char *alphabet, bool pad)
 {
@@ -345,22 +348,22 @@ static bool decode64(struct arena *a, const char *text, const char *alphabet, st
 
 char *base64_encode(struct arena *a, struct span s)
 {
-    return encode64(a, s, BASE64, true);
+    return encode64(a, s, base64_digits, true);
 }
 
 bool base64_decode(struct arena *a, const char *text, struct span *out)
 {
-    return decode64(a, text, BASE64, out);
+    return decode64(a, text, base64_digits, out);
 }
 
 char *base64url_encode(struct arena *a, struct span s)
 {
-    return encode64(a, s, BASE64URL, false);
+    return encode64(a, s, base64url_digits, false);
 }
 
 bool base64url_decode(struct arena *a, const char *text, struct span *out)
 {
-    return decode64(a, text, BASE64URL, out);
+    return decode64(a, text, base64url_digits, out);
 }
 
 /* ---- URLs, forms, HTML ------------------------------------------------------------------- */
@@ -380,8 +383,8 @@ char *url_encode(struct arena *a, const char *text)
             continue;
         }
         *to++ = '%';
-        *to++ = HEX_UPPER[(unsigned char)*text >> 4];
-        *to++ = HEX_UPPER[(unsigned char)*text & 15];
+        *to++ = hex_digits_upper[(unsigned char)*text >> 4];
+        *to++ = hex_digits_upper[(unsigned char)*text & 15];
     }
     return encoded;
 }
@@ -493,12 +496,12 @@ static struct date date_from_days(int64_t days)
 }
 
 enum { DAY_MS = 86400000 };
-static const int64_t TIME_MIN_MS = -62167219200000; /* 0000-01-01 */
-static const int64_t TIME_MAX_MS = 253402300799999; /* 9999-12-31T23:59:59.999Z */
+static const int64_t time_min_ms = -62167219200000; /* 0000-01-01 */
+static const int64_t time_max_ms = 253402300799999; /* 9999-12-31T23:59:59.999Z */
 
 char *time_format(struct arena *a, int64_t at_ms)
 {
-    at_ms = at_ms < TIME_MIN_MS ? TIME_MIN_MS : at_ms > TIME_MAX_MS ? TIME_MAX_MS : at_ms;
+    at_ms = at_ms < time_min_ms ? time_min_ms : at_ms > time_max_ms ? time_max_ms : at_ms;
     int64_t ms = (at_ms % DAY_MS + DAY_MS) % DAY_MS;
     struct date d = date_from_days((at_ms - ms) / DAY_MS);
     return arena_printf(a, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)d.year, (int)d.month,
