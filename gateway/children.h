@@ -68,12 +68,14 @@ void children_free(struct children *c); /* stops first; NULL is fine */
  * are running (TRANSIENT); nothing ran and no letter will come. */
 bool children_run(struct children *c, const struct command_spec *spec, struct err *err) NODISCARD;
 
-/* After a restart: what became of a command whose children_run() may have happened. Still running:
- * the letter comes when it ends. Never started: it never will be from now on. */
+/* After a restart, for an id that is not running here (CONFLICT): what became of a command whose
+ * children_run() may have happened. Still running: the letter comes when it ends. Never started: it
+ * never will be from now on. */
 bool children_find(struct children *c, const char *id, struct err *err) NODISCARD;
 
-/* TERM to the process group, KILL after its grace; the result is then KILLED, unless it ended by
- * itself before. Works on found ones. Without effect if it is not known here. */
+/* TERM to the process group, KILL after its grace; the result is then KILLED (NOT_STARTED if it had
+ * not begun), unless it ended by itself before. Works on found ones. Without effect if it is not
+ * running or being found here. */
 void children_kill(struct children *c, const char *id);
 
 /* Removes the files of a command that has ended, once its result is stored. Blocks on the disk. */

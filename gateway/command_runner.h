@@ -13,6 +13,8 @@
 
 #include "gateway/children.h"
 
+#include <sys/types.h>
+
 #define COMMAND_RUNNER_WORD "command-runner"
 
 /* The hidden subcommand. Needs fd 0 to be a file made by command_order_open(); returns the exit
@@ -32,6 +34,10 @@ enum command_claim { CLAIM_MADE, CLAIM_TAKEN, CLAIM_FAILED };
  * the temporary file: "runner" or "gateway". */
 enum command_claim command_claim(int dir_fd, const char *id, const char *who, const char *text,
                                  int *out_fd, struct err *err);
+
+/* When a process began, in clock ticks since the boot: with its pid it names it for good. -1: there
+ * is none. */
+int64_t command_start_ticks(pid_t pid);
 
 /* The ending as it stands in ID.exit. */
 struct command_ending {

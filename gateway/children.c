@@ -1,0 +1,544 @@
+/* See children.h. The thread starts runners, waits for them (its own by pidfd, found ones by trying
+ * their lock) and reads what they left. Other threads only add to the list and set wishes. */
+#include "gateway/children.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/command_runner.h"
+#include "gateway/thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    LOCK_POLL_MS = 100,
+    START_WITHIN_MS = 30000, /* a runner that comes later does not begin */
+    FILE_NAME_SIZE = COMMAND_ID_MAX + 16,
+    MAX_OUTPUT_FILE = COMMAND_MAX_OUTPUT + 256,
+};
+
+enum child_state {
+    CHILD_TO_START, /* its runner is to be executed */
+    CHILD_TO_FIND,  /* nobody knows yet whether there is a runner */
+    CHILD_OURS,     /* the runner is our child: pidfd */
+    CHILD_FOUND,    /* it is not, but holds its lock */
+};
+
+struct child {
+    struct child *next;
+    char id[COMMAND_ID_MAX + 1];
+    bool kill_wanted; /* under the lock */
+    /* The thread's own. */
+    enum child_state state;
+    int order_fd; /* CHILD_TO_START */
+    int pidfd;    /* CHILD_OURS */
+};
+
+struct children {
+    char *state_dir, *runner;
+    int dir_fd, wake_fd;
+    struct mailbox *to;
+    int kind;
+    pthread_t thread;
+    bool is_running;
+    pthread_mutex_t lock; /* of the list, the wishes and `stopping` */
+    struct child *list;
+    size_t count;
+    bool stopping;
+};
+
+/* --- results ------------------------------------------------------------------------------- */
+
+static void result_free(struct letter *letter)
+{
+    struct command_result *result = (struct command_result *)letter;
+    arena_done(&result->arena);
+    free(result);
+}
+
+static void file_name(char out[FILE_NAME_SIZE], const char *id, const char *ending)
+{
+    snprintf(out, FILE_NAME_SIZE, "%s.%s", id, ending);
+}
+
+/* What there is of the output: empty when there is no file. */
+static struct span read_output(struct children *c, struct arena *a, const char *id)
+{
+    char name[FILE_NAME_SIZE];
+    struct stat st;
+    file_name(name, id, "out");
+    int fd = openat(c->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return (struct span){"", 0};
+    size_t size = fstat(fd, &st) == 0 && st.st_size > 0 ? (size_t)st.st_size : 0;
+    size = size < MAX_OUTPUT_FILE ? size : MAX_OUTPUT_FILE;
+    char *text = arena_alloc(a, size + 1);
+    size_t len = 0;
+    for (ssize_t n; len < size && (n = read(fd, text + len, size - len)) > 0;)
+        len += (size_t)n;
+    close(fd);
+    return (struct span){text, len};
+}
+
+static void post_result(struct children *c, const char *id, const struct command_ending *ending)
+{
+    struct command_result *result = calloc(1, sizeof *result);
+    if (result == NULL)
+        abort();
+    struct arena *a = &result->arena;
+    result->letter = (struct letter){.kind = c->kind, .free_fn = result_free};
+    result->id = arena_strdup(a, id);
+    result->outcome = ending->outcome;
+    result->exit_code = ending->exit_code;
+    result->signo = ending->signo;
+    result->error = arena_strdup(a, ending->error);
+    result->output = read_output(c, a, id);
+    result->output_bytes = ending->output_bytes;
+    result->truncated = ending->truncated;
+    result->started_at_ms = ending->started_at_ms;
+    result->ended_at_ms = ending->ended_at_ms;
+    mailbox_post_always(c->to, &result->letter);
+}
+
+static void post_without_ending(struct children *c, const char *id, enum command_outcome outcome,
+                                const char *sentence)
+{
+    struct command_ending ending = {.outcome = outcome};
+    snprintf(ending.error, sizeof ending.error, "%s", sentence);
+    post_result(c, id, &ending);
+}
+
+/* --- looking at the files ------------------------------------------------------------------ */
+
+struct lock_facts {
+    bool exists, is_held, is_refusal;
+    pid_t pid;
+    int64_t start_ticks;
+};
+
+static struct lock_facts read_lock(struct children *c, const char *id)
+{
+    struct lock_facts facts = {0};
+    char name[FILE_NAME_SIZE], text[100];
+    file_name(name, id, "lock");
+    int fd = openat(c->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return facts;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    int pid = 0;
+    facts.exists = true;
+    facts.is_refusal = strcmp(text, "refused\n") == 0;
+    if (sscanf(text, "runner %d %" SCNd64, &pid, &facts.start_ticks) == 2)
+        facts.pid = pid;
+    facts.is_held = flock(fd, LOCK_SH | LOCK_NB) != 0;
+    close(fd);
+    return facts;
+}
+
+/* No runner came: none shall, from now on. False: one came meanwhile after all. */
+static bool refuse_late_runners(struct children *c, const char *id)
+{
+    struct err err = ERR_INIT;
+    int fd;
+    switch (command_claim(c->dir_fd, id, "gateway", "refused\n", &fd, &err)) {
+    case CLAIM_MADE:
+        close(fd);
+        post_without_ending(c, id, COMMAND_NOT_STARTED, "its runner never began");
+        return true;
+    case CLAIM_TAKEN:
+        return false;
+    case CLAIM_FAILED:
+        log_error("command.claim_failed", L_STR("id", id), L_STR("error", err.text));
+        post_without_ending(c, id, COMMAND_UNKNOWN, err.text);
+        return true;
+    }
+    UNREACHABLE();
+}
+
+/* True: the result is posted. False: its runner lives and holds the lock. */
+static bool settle(struct children *c, const char *id)
+{
+    struct lock_facts lock = read_lock(c, id);
+    if (!lock.exists && refuse_late_runners(c, id))
+        return true;
+    if (!lock.exists)
+        lock = read_lock(c, id);
+    if (lock.is_held)
+        return false;
+    /* Only now: the ending is written before the lock is let go. */
+    struct command_ending ending;
+    struct err err = ERR_INIT;
+    if (command_ending_read(c->dir_fd, id, &ending, &err))
+        post_result(c, id, &ending);
+    else if (lock.is_refusal)
+        post_without_ending(c, id, COMMAND_NOT_STARTED, "its runner never began");
+    else if (err.kind == ERR_MISSING)
+        post_without_ending(c, id, COMMAND_UNKNOWN, "its runner ended without a word");
+    else
+        post_without_ending(c, id, COMMAND_UNKNOWN, err.text);
+    return true;
+}
+
+/* --- runners ------------------------------------------------------------------------------- */
+
+static int spawn_runner(struct children *c, const struct child *child, pid_t *pid)
+{
+    char word[] = COMMAND_RUNNER_WORD, name[] = "signoff", id[COMMAND_ID_MAX + 1];
+    snprintf(id, sizeof id, "%s", child->id);
+    char *argv[] = {name, word, id, NULL}, *env[] = {NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    sigset_t all, term;
+    sigfillset(&all);
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM); /* until the runner is ready to hear it */
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, child->order_fd, 0);
+    posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addclosefrom_np(&files, 3);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setflags(&attr,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigdefault(&attr, &all);
+    posix_spawnattr_setsigmask(&attr, &term);
+    int why = posix_spawn(pid, c->runner, &files, &attr, argv, env);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attr);
+    return why;
+}
+
+/* True: over already. */
+static bool start_child(struct children *c, struct child *child)
+{
+    pid_t pid;
+    int why = spawn_runner(c, child, &pid);
+    close(child->order_fd);
+    child->order_fd = -1;
+    if (why != 0) {
+        log_error("command.runner_failed", L_STR("id", child->id), L_STR("error", strerror(why)));
+        return settle(c, child->id);
+    }
+    child->pidfd = pidfd_open(pid, 0);
+    child->state = child->pidfd >= 0 ? CHILD_OURS : CHILD_FOUND;
+    return false;
+}
+
+/* By pidfd: a number that was given to another process meanwhile is not hit. */
+static void signal_found(struct children *c, const struct child *child)
+{
+    struct lock_facts lock = read_lock(c, child->id);
+    if (!lock.is_held || lock.pid <= 0)
+        return;
+    int pidfd = pidfd_open(lock.pid, 0);
+    if (pidfd < 0)
+        return;
+    if (command_start_ticks(lock.pid) == lock.start_ticks)
+        (void)pidfd_send_signal(pidfd, SIGTERM, NULL, 0);
+    close(pidfd);
+}
+
+static void stop_child(struct children *c, const struct child *child)
+{
+    if (child->state == CHILD_OURS)
+        (void)pidfd_send_signal(child->pidfd, SIGTERM, NULL, 0);
+    else
+        signal_found(c, child);
+}
+
+/* The runner, our child, has ended. */
+static bool reap(struct children *c, struct child *child)
+{
+    siginfo_t how = {0};
+    if (waitid(P_PIDFD, (id_t)child->pidfd, &how, WEXITED | WNOHANG) == 0 && how.si_pid == 0)
+        return false;
+    close(child->pidfd);
+    child->pidfd = -1;
+    child->state = CHILD_FOUND;
+    return settle(c, child->id);
+}
+
+/* True: its result is posted. */
+static bool look_at(struct children *c, struct child *child)
+{
+    switch (child->state) {
+    case CHILD_TO_START:
+        return start_child(c, child);
+    case CHILD_OURS:
+        return reap(c, child);
+    case CHILD_TO_FIND:
+    case CHILD_FOUND:
+        child->state = CHILD_FOUND;
+        return settle(c, child->id);
+    }
+    UNREACHABLE();
+}
+
+/* --- the thread ---------------------------------------------------------------------------- */
+
+static void child_free(struct child *child)
+{
+    if (child->order_fd >= 0)
+        close(child->order_fd);
+    if (child->pidfd >= 0)
+        close(child->pidfd);
+    free(child);
+}
+
+static void forget(struct children *c, struct child *child)
+{
+    pthread_mutex_lock(&c->lock);
+    struct child **at = &c->list;
+    while (*at != child)
+        at = &(*at)->next;
+    *at = child->next;
+    c->count--;
+    pthread_mutex_unlock(&c->lock);
+    child_free(child);
+}
+
+/* The list as it is now; the wishes are taken over. False: stop. */
+static bool take_wishes(struct children *c, struct child *all[CHILDREN_MAX],
+                        bool kill_now[CHILDREN_MAX], size_t *n)
+{
+    *n = 0;
+    pthread_mutex_lock(&c->lock);
+    for (struct child *child = c->list; child != NULL; child = child->next) {
+        kill_now[*n] = child->kill_wanted;
+        child->kill_wanted = false;
+        all[(*n)++] = child;
+    }
+    bool go_on = !c->stopping;
+    pthread_mutex_unlock(&c->lock);
+    return go_on;
+}
+
+static void wait_for_something(struct children *c, struct child *const *all, size_t n)
+{
+    struct pollfd fds[CHILDREN_MAX + 1] = {{.fd = c->wake_fd, .events = POLLIN}};
+    nfds_t n_fds = 1;
+    int timeout_ms = -1;
+    for (size_t i = 0; i < n; i++) {
+        if (all[i] != NULL && all[i]->state == CHILD_OURS)
+            fds[n_fds++] = (struct pollfd){.fd = all[i]->pidfd, .events = POLLIN};
+        else if (all[i] != NULL)
+            timeout_ms = LOCK_POLL_MS;
+    }
+    (void)poll(fds, n_fds, timeout_ms);
+    uint64_t drained;
+    (void)!read(c->wake_fd, &drained, sizeof drained);
+}
+
+static void *run(void *arg)
+{
+    struct children *c = arg;
+    struct child *all[CHILDREN_MAX];
+    bool kill_now[CHILDREN_MAX];
+    size_t n;
+    while (take_wishes(c, all, kill_now, &n)) {
+        for (size_t i = 0; i < n; i++) {
+            if (look_at(c, all[i])) {
+                forget(c, all[i]);
+                all[i] = NULL;
+            } else if (kill_now[i]) {
+                stop_child(c, all[i]);
+            }
+        }
+        wait_for_something(c, all, n);
+    }
+    return NULL;
+}
+
+/* --- for other threads --------------------------------------------------------------------- */
+
+static void wake(struct children *c)
+{
+    uint64_t one = 1;
+    (void)!write(c->wake_fd, &one, sizeof one);
+}
+
+struct children *children_start(const char *state_dir, const char *runner, struct mailbox *to,
+                                int kind, struct err *err)
+{
+    if (mkdir(state_dir, 0700) != 0 && errno != EEXIST) {
+        (void)fail(err, ERR_INVALID, "%s: %s", state_dir, strerror(errno));
+        return NULL;
+    }
+    int dir_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* The runner has a working folder of its own. */
+    char *absolute = dir_fd >= 0 ? realpath(state_dir, NULL) : NULL;
+    if (absolute == NULL || faccessat(dir_fd, ".", W_OK | X_OK, 0) != 0) {
+        (void)fail(err, ERR_INVALID, "%s: %s", state_dir, strerror(errno));
+        free(absolute);
+        if (dir_fd >= 0)
+            close(dir_fd);
+        return NULL;
+    }
+    struct children *c = calloc(1, sizeof *c);
+    if (c == NULL || (c->runner = strdup(runner)) == NULL)
+        abort();
+    c->state_dir = absolute;
+    c->dir_fd = dir_fd;
+    c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    c->to = to;
+    c->kind = kind;
+    pthread_mutex_init(&c->lock, NULL);
+    thread_start(&c->thread, "children", run, c);
+    c->is_running = true;
+    return c;
+}
+
+void children_stop(struct children *c)
+{
+    if (!c->is_running)
+        return;
+    pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    pthread_mutex_unlock(&c->lock);
+    wake(c);
+    pthread_join(c->thread, NULL);
+    c->is_running = false;
+}
+
+void children_free(struct children *c)
+{
+    if (c == NULL)
+        return;
+    children_stop(c);
+    while (c->list != NULL) {
+        struct child *next = c->list->next;
+        child_free(c->list);
+        c->list = next;
+    }
+    pthread_mutex_destroy(&c->lock);
+    close(c->dir_fd);
+    close(c->wake_fd);
+    free(c->state_dir);
+    free(c->runner);
+    free(c);
+}
+
+static struct child *find_child(struct children *c, const char *id)
+{
+    struct child *child = c->list;
+    while (child != NULL && strcmp(child->id, id) != 0)
+        child = child->next;
+    return child;
+}
+
+/* Takes order_fd, also when it fails. */
+static bool add_child(struct children *c, const char *id, enum child_state state, int order_fd,
+                      struct err *err)
+{
+    struct child *child = calloc(1, sizeof *child);
+    if (child == NULL)
+        abort();
+    snprintf(child->id, sizeof child->id, "%s", id);
+    child->state = state;
+    child->order_fd = order_fd;
+    child->pidfd = -1;
+    pthread_mutex_lock(&c->lock);
+    bool known = find_child(c, id) != NULL;
+    bool room = c->count < CHILDREN_MAX;
+    if (!known && room) {
+        child->next = c->list;
+        c->list = child;
+        c->count++;
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (!known && room) {
+        wake(c);
+        return true;
+    }
+    child_free(child);
+    if (known)
+        return fail(err, ERR_CONFLICT, "%s: is running already", id);
+    return fail(err, ERR_TRANSIENT, "%d commands are running already", CHILDREN_MAX);
+}
+
+static bool has_no_name(const char *setting)
+{
+    return strchr(setting, '=') == NULL || setting[0] == '=';
+}
+
+static bool check_spec(struct children *c, const struct command_spec *spec, struct err *err)
+{
+    char name[FILE_NAME_SIZE];
+    if (!command_id_is_valid(spec->id))
+        return fail(err, ERR_INVALID, "the id of the command is not fit for a file");
+    if (spec->argv == NULL || spec->argv[0] == NULL || spec->argv[0][0] == '\0')
+        return fail(err, ERR_INVALID, "%s: there is no command", spec->id);
+    if (spec->timeout_ms <= 0 || spec->grace_ms < 0)
+        return fail(err, ERR_INVALID, "%s: there is no time-out", spec->id);
+    if (spec->max_output > COMMAND_MAX_OUTPUT)
+        return fail(err, ERR_TOO_LARGE, "%s: the limit of its output is over %d bytes", spec->id,
+                    COMMAND_MAX_OUTPUT);
+    for (const char *const *e = spec->env; e != NULL && *e != NULL; e++)
+        if (has_no_name(*e))
+            return fail(err, ERR_INVALID, "%s: its environment is not NAME=VALUE", spec->id);
+    file_name(name, spec->id, "lock");
+    if (faccessat(c->dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return fail(err, ERR_CONFLICT, "%s: this id was used", spec->id);
+    return true;
+}
+
+bool children_run(struct children *c, const struct command_spec *spec, struct err *err)
+{
+    int order_fd;
+    return check_spec(c, spec, err) &&
+           command_order_open(c->state_dir, spec, clock_monotonic_ms() + START_WITHIN_MS, &order_fd,
+                              err) &&
+           add_child(c, spec->id, CHILD_TO_START, order_fd, err);
+}
+
+bool children_find(struct children *c, const char *id, struct err *err)
+{
+    if (!command_id_is_valid(id))
+        return fail(err, ERR_INVALID, "the id of the command is not fit for a file");
+    return add_child(c, id, CHILD_TO_FIND, -1, err);
+}
+
+void children_kill(struct children *c, const char *id)
+{
+    pthread_mutex_lock(&c->lock);
+    struct child *child = find_child(c, id);
+    if (child != NULL)
+        child->kill_wanted = true;
+    pthread_mutex_unlock(&c->lock);
+    wake(c);
+}
+
+void children_forget(struct children *c, const char *id)
+{
+    /* The lock last: while it is there, the id is taken. */
+    static const char *const endings[] = {"out", "exit-new", "exit", "runner", "gateway", "lock"};
+    if (!command_id_is_valid(id))
+        return;
+    for (size_t i = 0; i < COUNT(endings); i++) {
+        char name[FILE_NAME_SIZE];
+        file_name(name, id, endings[i]);
+        (void)unlinkat(c->dir_fd, name, 0);
+    }
+}
+
+size_t children_count(struct children *c)
+{
+    pthread_mutex_lock(&c->lock);
+    size_t count = c->count;
+    pthread_mutex_unlock(&c->lock);
+    return count;
+}
