@@ -10,6 +10,7 @@
 /* die STATE_DIR ID SCRIPT: runs `sh -c SCRIPT` and is killed as soon as its lock is there. */
 static int start_and_die(char **argv)
 {
+    setsid(); /* the whole group is killed, as a terminal or a supervisor would */
     const char *const command[] = {"/bin/sh", "-c", argv[4], NULL}, *const env[] = {NULL};
     struct command_spec spec = {
         .id = argv[3], .argv = command, .env = env, .timeout_ms = 20000, .grace_ms = 500};
@@ -21,7 +22,7 @@ static int start_and_die(char **argv)
     snprintf(lock, sizeof lock, "%s/%s.lock", argv[2], argv[3]);
     for (int i = 0; i < 1000 && access(lock, F_OK) != 0; i++)
         usleep(5000);
-    kill(getpid(), SIGKILL);
+    kill(0, SIGKILL);
     return 1;
 }
 
