@@ -50,8 +50,8 @@ static const struct field escalate_rows[] = {
            "an address of that channel, role:NAME or person:ID"),
 };
 
-static const char *const ON_EXPIRE[] = {"refuse", "escalate", "keep", NULL};
-static const char *const GRANTS[] = {"once", "thread", "until", NULL};
+static const char *const on_expire_words[] = {"refuse", "escalate", "keep", NULL};
+static const char *const grant_words[] = {"once", "thread", "until", NULL};
 
 /* `approve` is parsed by hand, because it nests; its node waits here. */
 struct policy_words {
@@ -77,7 +77,8 @@ const struct field policy_rows[] = {
                "asks again this often while nobody has decided"),
     F_DURATION(struct policy_words, P(expire_ms), "expire", 0, 1000, YEAR_MS, "24h",
                "how long the request stays open"),
-    F_ENUM(struct policy_words, P(on_expire), enum on_expire, "on_expire", 0, ON_EXPIRE, "refuse",
+    F_ENUM(struct policy_words, P(on_expire), enum on_expire, "on_expire", 0, on_expire_words,
+           "refuse",
            "then: it does not run; others are asked for the same time again; or it stays open"),
     F_SECTION(struct policy_words, P(escalate), struct ask_step, "escalate", FIELD_NOT_YET,
               escalate_rows, "who is asked when it expires, with `on_expire: escalate`"),
@@ -86,7 +87,7 @@ const struct field policy_rows[] = {
      .flags = FIELD_NOT_YET,
      .offset = FIELD_NOWHERE,
      .count_offset = FIELD_NOWHERE,
-     .choices = GRANTS,
+     .choices = grant_words,
      .help = "what one sign-off may cover, besides the one call"},
 };
 const size_t n_policy_rows = COUNT(policy_rows);

@@ -11,7 +11,7 @@ static const struct identity {
     const char *prefix;
     size_t offset; /* of the member in struct person */
     bool any_case;
-} IDENTITIES[] = {
+} identities[] = {
     {"slack:", offsetof(struct person, slack), false},
     {"email:", offsetof(struct person, email), true},
     {"sms:", offsetof(struct person, phone), false},
@@ -45,9 +45,9 @@ const struct person *person_by_id(const struct people *people, const char *id)
 
 static const struct identity *identity_kind(const char *identity)
 {
-    for (size_t i = 0; i < COUNT(IDENTITIES); i++)
-        if (text_starts(identity, IDENTITIES[i].prefix))
-            return &IDENTITIES[i];
+    for (size_t i = 0; i < COUNT(identities); i++)
+        if (text_starts(identity, identities[i].prefix))
+            return &identities[i];
     return NULL;
 }
 
@@ -78,8 +78,8 @@ char *actor_of(struct arena *a, const struct people *people, const char *identit
 
 const struct person *person_of_actor(const struct people *people, const char *actor)
 {
-    static const char PREFIX[] = "person:";
-    return text_starts(actor, PREFIX) ? person_by_id(people, actor + strlen(PREFIX)) : NULL;
+    static const char prefix[] = "person:";
+    return text_starts(actor, prefix) ? person_by_id(people, actor + strlen(prefix)) : NULL;
 }
 
 char *actor_display(struct arena *a, const struct people *people, const char *actor)

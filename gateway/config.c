@@ -105,13 +105,13 @@ static void build(struct loader *l)
 struct config *config_load(struct arena *a, const char *path, const struct config_options *options,
                            struct config_report *report)
 {
-    static const struct config_options PLAIN = {.mode = CONFIG_SERVE};
+    static const struct config_options plain = {.mode = CONFIG_SERVE};
     struct config *config = calloc(1, sizeof *config);
     if (config == NULL)
         abort();
     struct loader l = {
         .config = config,
-        .options = options != NULL ? options : &PLAIN,
+        .options = options != NULL ? options : &plain,
         .shown_file = path,
         .report_arena = a,
     };

@@ -11,8 +11,7 @@ enum {
     VARS_MAX = 32,
 };
 
-static const char *const PROMPT_VARIABLES[] = {"agent", "tools", "people", "environments",
-                                               "limits"};
+static const char *const prompt_names[] = {"agent", "tools", "people", "environments", "limits"};
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
@@ -54,7 +53,7 @@ static void report_in_file(struct loader *l, const char *path, int line, const c
 static void check_prompt_lines(struct loader *l, const struct agent_words *w,
                                const struct agent *agent, const char *const *names)
 {
-    static const char FIRST[] = "line 1: ";
+    static const char first_line[] = "line 1: ";
     int line = 1;
     for (const char *at = agent->prompt; *at != '\0'; line++) {
         CLEANUP(arena_done) struct arena a = ARENA_INIT;
@@ -63,7 +62,7 @@ static void check_prompt_lines(struct loader *l, const struct agent_words *w,
         size_t len = strcspn(at, "\n");
         if (!template_parse(&a, arena_strndup(&a, at, len), names, &parsed, &err))
             report_in_file(l, agent->prompt_path, line, "prompt", value_node(w->source, "prompt"),
-                           err.text + (text_starts(err.text, FIRST) ? strlen(FIRST) : 0));
+                           err.text + (text_starts(err.text, first_line) ? strlen(first_line) : 0));
         at += len + (at[len] == '\n');
     }
 }
@@ -71,10 +70,10 @@ static void check_prompt_lines(struct loader *l, const struct agent_words *w,
 static const char *const *prompt_variables(struct arena *a, const struct agent *agent)
 {
     const char **names =
-        ARENA_ARRAY(a, const char *, COUNT(PROMPT_VARIABLES) + json_count(agent->vars) + 1);
+        ARENA_ARRAY(a, const char *, COUNT(prompt_names) + json_count(agent->vars) + 1);
     size_t n = 0;
-    for (; n < COUNT(PROMPT_VARIABLES); n++)
-        names[n] = PROMPT_VARIABLES[n];
+    for (; n < COUNT(prompt_names); n++)
+        names[n] = prompt_names[n];
     JSON_EACH(item, agent->vars)
     names[n++] = item->key;
     return names;
@@ -97,8 +96,8 @@ static void check_vars(struct loader *l, struct agent *agent, const struct json 
         bool is_name = !isdigit((unsigned char)*item->key) &&
                        strspn(item->key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
                                          "0123456789") == len;
-        for (size_t i = 0; i < COUNT(PROMPT_VARIABLES); i++)
-            if (strcmp(item->key, PROMPT_VARIABLES[i]) == 0)
+        for (size_t i = 0; i < COUNT(prompt_names); i++)
+            if (strcmp(item->key, prompt_names[i]) == 0)
                 ERROR_AT(l, vars, item->key, "every prompt has this variable already");
         if (!is_name)
             ERROR_AT(l, vars, item->key, "a variable's name has letters, digits and '_'");

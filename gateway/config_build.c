@@ -242,7 +242,7 @@ static void finish_github(struct loader *l, const struct json *object, void *set
 static const struct finish {
     const char *type;
     void (*settings)(struct loader *l, const struct json *object, void *settings);
-} FINISHES[] = {
+} finishes[] = {
     {"slack", finish_slack},
     {"email", finish_email},
     {"sms", finish_sms},
@@ -253,9 +253,9 @@ static void *build_settings(struct loader *l, const struct json *object,
                             const struct variant *variant)
 {
     void *settings = decode_variant(l, object, variant);
-    for (size_t i = 0; i < COUNT(FINISHES); i++)
-        if (strcmp(FINISHES[i].type, variant->type) == 0)
-            FINISHES[i].settings(l, object, settings);
+    for (size_t i = 0; i < COUNT(finishes); i++)
+        if (strcmp(finishes[i].type, variant->type) == 0)
+            finishes[i].settings(l, object, settings);
     return settings;
 }
 

@@ -7,7 +7,7 @@
 
 enum kind { CHANNEL, SOURCE, AGENT, TOOL, POLICY, ENVIRONMENT, PIPELINE, PERSON, ROLE };
 
-static const char *const KIND_NAMES[] = {"channel",     "source",   "agent",  "tool", "policy",
+static const char *const kind_names[] = {"channel",     "source",   "agent",  "tool", "policy",
                                          "environment", "pipeline", "person", "role"};
 
 /* ---- names ---------------------------------------------------------------------------------- */
@@ -74,7 +74,7 @@ static bool exists(struct loader *l, const struct json *object, const char *key,
     for (size_t i = 0; i < n; i++)
         if (strcmp(names[i], name) == 0)
             return true;
-    no_such(l, object, key, KIND_NAMES[kind], name, names, n);
+    no_such(l, object, key, kind_names[kind], name, names, n);
     return false;
 }
 
@@ -423,10 +423,10 @@ static void check_pipeline(struct loader *l, const struct pipeline *pipeline,
 static void check_from_channel(struct loader *l, const struct route *r, const struct json *source,
                                const struct channel_config *channel)
 {
-    static const char *const OF_SOURCES[] = {"event", "repo", "base"};
-    for (size_t i = 0; i < COUNT(OF_SOURCES); i++)
-        if (json_get(source, OF_SOURCES[i]) != NULL)
-            ERROR_AT(l, source, OF_SOURCES[i], "goes with sources; %s is a channel", r->from);
+    static const char *const of_sources[] = {"event", "repo", "base"};
+    for (size_t i = 0; i < COUNT(of_sources); i++)
+        if (json_get(source, of_sources[i]) != NULL)
+            ERROR_AT(l, source, of_sources[i], "goes with sources; %s is a channel", r->from);
     if (r->when != NULL && strcmp(channel->type, "slack") != 0)
         ERROR_AT(l, source, "when", "goes with Slack; %s is of type %s", r->from, channel->type);
     if (r->command != NULL && !text_eq(r->when, "command"))
@@ -439,11 +439,11 @@ static void check_from_channel(struct loader *l, const struct route *r, const st
 static void check_from_source(struct loader *l, const struct route *r, const struct json *source,
                               const struct source_config *from)
 {
-    static const char *const OF_CHANNELS[] = {"when", "command"};
+    static const char *const of_channels[] = {"when", "command"};
     const struct github_settings *github = github_of(from);
-    for (size_t i = 0; i < COUNT(OF_CHANNELS); i++)
-        if (json_get(source, OF_CHANNELS[i]) != NULL)
-            ERROR_AT(l, source, OF_CHANNELS[i], "goes with channels; %s is a source", r->from);
+    for (size_t i = 0; i < COUNT(of_channels); i++)
+        if (json_get(source, of_channels[i]) != NULL)
+            ERROR_AT(l, source, of_channels[i], "goes with channels; %s is a source", r->from);
     if (github == NULL)
         return;
     if (r->repo != NULL && !source_has(github, r->repo))

@@ -107,7 +107,7 @@ static bool fetch_file(struct loader *l, const char *path, const char **out, str
 {
     CLEANUP(arena_done) struct arena scratch = ARENA_INIT;
     struct arena *a = &l->config->arena;
-    struct span in;
+    struct span in = {"", 0};
     if (!read_whole_file(&scratch, path_in_folder(&scratch, l->config->folder, path), VALUE_MAX,
                          &in, err))
         return false;

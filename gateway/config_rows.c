@@ -5,11 +5,11 @@
 #include <string.h>
 
 #define SECOND_MS ((int64_t)1000)
-#define HOUR_MS   (60 * 60 * SECOND_MS)
-#define DAY_MS    (24 * HOUR_MS)
-#define YEAR_MS   (365 * DAY_MS)
+#define HOUR_MS   (SECOND_MS * 60 * 60)
+#define DAY_MS    (HOUR_MS * 24)
+#define YEAR_MS   (DAY_MS * 365)
 #define KIB       ((int64_t)1024)
-#define MIB       (1024 * KIB)
+#define MIB       (KIB * 1024)
 
 /* ---- server, store, log, llm ---------------------------------------------------------------- */
 
@@ -48,17 +48,17 @@ static const struct field store_rows[] = {
                NULL, "finished threads older than this may be archived by `signoff audit export`"),
 };
 
-static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
-static const char *const FORMATS[] = {"logfmt", "json", NULL};
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const formats[] = {"logfmt", "json", NULL};
 
 static const struct field log_rows[] = {
-    F_CHOICE(struct log_config, level, "level", 0, LEVELS, "info", "the least that is logged"),
-    F_CHOICE(struct log_config, format, "format", 0, FORMATS, "logfmt", "how a line is written"),
+    F_CHOICE(struct log_config, level, "level", 0, levels, "info", "the least that is logged"),
+    F_CHOICE(struct log_config, format, "format", 0, formats, "logfmt", "how a line is written"),
 };
 
-static const char *const PROVIDERS[] = {"openai", "anthropic", "playbook", NULL};
-static const char *const PROVIDERS_LATER[] = {"anthropic", NULL};
-static const char *const SCHEMA_MODES[] = {"auto",   "openai_strict", "json_schema", "llama",
+static const char *const providers[] = {"openai", "anthropic", "playbook", NULL};
+static const char *const providers_later[] = {"anthropic", NULL};
+static const char *const schema_modes[] = {"auto",   "openai_strict", "json_schema", "llama",
                                            "ollama", "none",          NULL};
 
 static const struct field price_rows[] = {
@@ -71,16 +71,16 @@ static const struct field price_rows[] = {
 /* The keys of a model; `fallback` has the same. */
 #define MODEL_ROWS(st)                                                                           \
     F_SOURCE(st, source), F_LINE(st, model.line),                                                \
-        F_ENUM(st, model.provider, enum model_provider, "provider", 0, PROVIDERS, "openai",      \
+        F_ENUM(st, model.provider, enum model_provider, "provider", 0, providers, "openai",      \
                "who answers: an OpenAI-compatible server, Anthropic, or each agent's own rules", \
-               .choices_later = PROVIDERS_LATER),                                                \
+               .choices_later = providers_later),                                                \
         F_TEXT(st, model.base_url, "base_url", 0, NULL,                                          \
                "where the API is; by default the provider's own", .check = check_http_url),      \
         F_TEXT(st, model.api_key, "api_key", FIELD_SECRET, NULL,                                 \
                "the provider's key; left out: none is sent"),                                    \
         F_TEXT(st, model.model, "model", 0, NULL,                                                \
                "the model's name; required unless the provider is playbook", .max = 200),        \
-        F_CHOICE(st, model.schema_mode, "schema_mode", 0, SCHEMA_MODES, "auto",                  \
+        F_CHOICE(st, model.schema_mode, "schema_mode", 0, schema_modes, "auto",                  \
                  "how structured output is asked for; every answer is validated here in any "    \
                  "case"),                                                                        \
         F_DURATION(st, model.timeout_ms, "timeout", 0, SECOND_MS, HOUR_MS, "60s",                \
@@ -125,15 +125,15 @@ static const struct field people_rows[] = {
         .help = (sentence)                                                                   \
     }
 
-static const char *const SLACK_MODES[] = {"http", "socket", NULL};
-static const char *const SLACK_MODES_LATER[] = {"socket", NULL};
+static const char *const slack_modes[] = {"http", "socket", NULL};
+static const char *const slack_modes_later[] = {"socket", NULL};
 
 static const struct field slack_rows[] = {
     F_NAME(struct slack_settings, name),
     TYPE_ROW("slack"),
-    F_CHOICE(struct slack_settings, mode, "mode", 0, SLACK_MODES, "http",
+    F_CHOICE(struct slack_settings, mode, "mode", 0, slack_modes, "http",
              "how Slack reaches us: by its webhooks, or by a connection that we open",
-             .choices_later = SLACK_MODES_LATER),
+             .choices_later = slack_modes_later),
     F_TEXT(struct slack_settings, bot_token, "bot_token", FIELD_REQUIRED | FIELD_SECRET, NULL,
            "bot user OAuth token (xoxb-…)"),
     F_TEXT(struct slack_settings, signing_secret, "signing_secret", FIELD_REQUIRED | FIELD_SECRET,
@@ -149,7 +149,7 @@ static const struct field slack_rows[] = {
            "where Slack's Web API is", .check = check_http_url),
 };
 
-static const char *const INBOUND[] = {"imap",     "lmtp", "mailgun", "postmark",
+static const char *const inbound[] = {"imap",     "lmtp", "mailgun", "postmark",
                                       "sendgrid", "none", NULL};
 
 static const struct field email_rows[] = {
@@ -162,7 +162,7 @@ static const struct field email_rows[] = {
     F_TEXT(struct email_settings, smtp_user, "smtp_user", 0, NULL, "user there"),
     F_TEXT(struct email_settings, smtp_password, "smtp_password", FIELD_SECRET, NULL,
            "password there"),
-    F_CHOICE(struct email_settings, inbound, "inbound", 0, INBOUND, "none", "how replies reach us"),
+    F_CHOICE(struct email_settings, inbound, "inbound", 0, inbound, "none", "how replies reach us"),
     F_TEXT(struct email_settings, imap_url, "imap_url", FIELD_REQUIRED, NULL,
            "the mailbox that is read", .check = check_imap_url, .when = "inbound", .is = "imap"),
     F_TEXT(struct email_settings, imap_user, "imap_user", FIELD_REQUIRED, NULL, "user there",
@@ -184,12 +184,12 @@ static const struct field email_rows[] = {
             "who may start a thread by mail, as in \"*@acme.test\""),
 };
 
-static const char *const SMS_PROVIDERS[] = {"twilio", "vonage", "messagebird", "sns", NULL};
+static const char *const sms_providers[] = {"twilio", "vonage", "messagebird", "sns", NULL};
 
 static const struct field sms_rows[] = {
     F_NAME(struct sms_settings, name),
     TYPE_ROW("sms"),
-    F_CHOICE(struct sms_settings, provider, "provider", 0, SMS_PROVIDERS, "twilio",
+    F_CHOICE(struct sms_settings, provider, "provider", 0, sms_providers, "twilio",
              "who carries the messages"),
     F_TEXT(struct sms_settings, account_sid, "account_sid", FIELD_REQUIRED, NULL,
            "account at the provider", .when = "provider", .is = "twilio"),
@@ -267,13 +267,13 @@ const size_t n_source_variants = COUNT(source_variants);
 
 /* ---- routes --------------------------------------------------------------------------------- */
 
-static const char *const WHENS[] = {"mention", "direct_message", "command", "message", NULL};
+static const char *const whens[] = {"mention", "direct_message", "command", "message", NULL};
 
 static const struct field route_rows[] = {
     F_LINE(struct route_words, route.line),
     F_SOURCE(struct route_words, source),
     F_TEXT(struct route_words, route.from, "from", FIELD_REQUIRED, NULL, "a channel or a source"),
-    F_CHOICE(struct route_words, route.when, "when", 0, WHENS, NULL,
+    F_CHOICE(struct route_words, route.when, "when", 0, whens, NULL,
              "Slack: only messages of this kind; left out: all"),
     F_TEXT(struct route_words, route.command, "command", 0, NULL,
            "with `when: command`: this command alone", .check = check_command_word),
@@ -346,11 +346,11 @@ static const struct field agent_rows[] = {
 
 /* ---- tools ---------------------------------------------------------------------------------- */
 
-static const char *const ARG_TYPES[] = {"string", "integer", "number", "boolean", NULL};
+static const char *const arg_types[] = {"string", "integer", "number", "boolean", NULL};
 
 static const struct field arg_rows[] = {
     F_NAME(struct tool_arg, name),
-    F_ENUM(struct tool_arg, type, enum arg_type, "type", 0, ARG_TYPES, "string", "its type"),
+    F_ENUM(struct tool_arg, type, enum arg_type, "type", 0, arg_types, "string", "its type"),
     F_TEXT(struct tool_arg, description, "description", 0, NULL, "what the model is told",
            .max = 1000),
     F_TEXT(struct tool_arg, pattern, "pattern", 0, NULL,
@@ -366,10 +366,10 @@ static const struct field arg_rows[] = {
     F_BOOL(struct tool_arg, optional, "optional", 0, "false", "may be left out"),
 };
 
-static const char *const METHODS[] = {"GET", "POST", "PUT", "PATCH", "DELETE", NULL};
+static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", NULL};
 
 static const struct field http_rows[] = {
-    F_CHOICE(struct http_words, method, "method", 0, METHODS, "POST", "the method"),
+    F_CHOICE(struct http_words, method, "method", 0, methods, "POST", "the method"),
     F_TEXT(struct http_words, url, "url", FIELD_REQUIRED, NULL,
            "the address; {{arg}} in its path and query alone"),
     F_JSON(struct http_words, headers, "headers", 0, "names and values"),
@@ -387,10 +387,10 @@ static const struct field workflow_rows[] = {
                "how long to wait for its end; 0s does not wait"),
 };
 
-static const char *const VERCEL_ACTIONS[] = {"promote", "rollback", NULL};
+static const char *const vercel_actions[] = {"promote", "rollback", NULL};
 
 static const struct field vercel_run_rows[] = {
-    F_CHOICE(struct vercel_words, action, "action", FIELD_REQUIRED, VERCEL_ACTIONS, NULL,
+    F_CHOICE(struct vercel_words, action, "action", FIELD_REQUIRED, vercel_actions, NULL,
              "what to do"),
     F_TEXT(struct vercel_words, project, "project", FIELD_REQUIRED, NULL, "the project's id"),
     F_TEXT(struct vercel_words, deployment, "deployment", FIELD_REQUIRED, NULL,
@@ -538,7 +538,7 @@ static const struct field pipeline_rows[] = {
               "where a run's status is shown"),
 };
 
-static const char *const SCOPES[] = {"threads:read",
+static const char *const scopes[] = {"threads:read",
                                      "threads:write",
                                      "requests:read",
                                      "requests:write",
@@ -560,7 +560,7 @@ static const struct field key_rows[] = {
            "the bearer token; only its SHA-256 is kept", .max = 1000),
     F_TEXTS(struct key_words, key.scopes, key.n_scopes, "scopes", FIELD_REQUIRED,
             "what it may do; `*` is all but requests:decide_as and people:login",
-            .choices = SCOPES),
+            .choices = scopes),
     F_TEXT(struct key_words, key.person, "person", 0, NULL,
            "whose votes its decisions are; without, it cannot decide"),
 };

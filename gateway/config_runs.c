@@ -74,7 +74,7 @@ static void read_run_object(struct loader *l, const struct json *node, const cha
     static const struct {
         const char *key;
         enum run_kind kind;
-    } KINDS[] = {
+    } kinds[] = {
         {"command", RUN_COMMAND},
         {"http", RUN_HTTP},
         {"github_workflow", RUN_GITHUB_WORKFLOW},
@@ -85,10 +85,10 @@ static void read_run_object(struct loader *l, const struct json *node, const cha
     const char *found = NULL;
     size_t n = 0;
     bool ok = fields_decode(&l->config->arena, run_rows, n_run_rows, node, &w, &l->problems);
-    for (size_t i = 0; i < COUNT(KINDS); i++)
-        if (json_get(node, KINDS[i].key) != NULL) {
-            found = KINDS[i].key;
-            out->kind = KINDS[i].kind;
+    for (size_t i = 0; i < COUNT(kinds); i++)
+        if (json_get(node, kinds[i].key) != NULL) {
+            found = kinds[i].key;
+            out->kind = kinds[i].kind;
             n++;
         }
     if (node->type == JSON_OBJECT && n != 1 && (ok || n > 1))
@@ -127,15 +127,15 @@ static void read_run(struct loader *l, const struct json *object, const char *co
 
 static void check_arg_keys(struct loader *l, const struct tool_arg *arg, const struct json *object)
 {
-    static const char *const OF_TEXTS[] = {"pattern", "enum", "max_length"};
-    static const char *const OF_NUMBERS[] = {"minimum", "maximum"};
+    static const char *const of_texts[] = {"pattern", "enum", "max_length"};
+    static const char *const of_numbers[] = {"minimum", "maximum"};
     bool is_number = arg->type == ARG_INTEGER || arg->type == ARG_NUMBER;
-    for (size_t i = 0; arg->type != ARG_STRING && i < COUNT(OF_TEXTS); i++)
-        if (json_get(object, OF_TEXTS[i]) != NULL)
-            ERROR_AT(l, object, OF_TEXTS[i], "goes with type: string");
-    for (size_t i = 0; !is_number && i < COUNT(OF_NUMBERS); i++)
-        if (json_get(object, OF_NUMBERS[i]) != NULL)
-            ERROR_AT(l, object, OF_NUMBERS[i], "goes with type: integer or number");
+    for (size_t i = 0; arg->type != ARG_STRING && i < COUNT(of_texts); i++)
+        if (json_get(object, of_texts[i]) != NULL)
+            ERROR_AT(l, object, of_texts[i], "goes with type: string");
+    for (size_t i = 0; !is_number && i < COUNT(of_numbers); i++)
+        if (json_get(object, of_numbers[i]) != NULL)
+            ERROR_AT(l, object, of_numbers[i], "goes with type: integer or number");
 }
 
 static void finish_arg(struct loader *l, const struct tool *tool, struct tool_arg *arg,
@@ -241,7 +241,7 @@ void build_tools(struct loader *l)
 
 /* ---- pipelines ------------------------------------------------------------------------------ */
 
-static const char *const RUN_VARIABLES[] = {"sha",    "short_sha", "repo", "number", "title",
+static const char *const run_variables[] = {"sha",    "short_sha", "repo", "number", "title",
                                             "author", "merged_by", "base", "run",    NULL};
 
 static void check_stage_keys(struct loader *l, const struct stage_words *w)
@@ -265,7 +265,7 @@ static void check_stage_keys(struct loader *l, const struct stage_words *w)
 static void finish_stage_message(struct loader *l, const struct stage_words *w, struct stage *stage)
 {
     if (stage->message != NULL)
-        check_spec_holes(l, value_node(w->source, "message"), "message", RUN_VARIABLES);
+        check_spec_holes(l, value_node(w->source, "message"), "message", run_variables);
     else if (stage->agent != NULL && stage->environment != NULL)
         stage->message =
             arena_printf(&l->config->arena, "deploy SHA {{sha}} to %s", stage->environment);
@@ -282,7 +282,7 @@ static void build_stage(struct loader *l, const struct stage_words *w, struct st
     if (w->source->type != JSON_OBJECT)
         return;
     check_stage_keys(l, w);
-    read_run(l, w->source, RUN_VARIABLES, &stage->run);
+    read_run(l, w->source, run_variables, &stage->run);
     if (stage->run.kind == RUN_BUILTIN && stage->run.builtin != NULL)
         ERROR_AT(l, w->source, "run", "a built-in tool only reads and cannot be a stage");
     finish_stage_message(l, w, stage);

@@ -46,7 +46,7 @@ void no_such(struct loader *l, const struct json *object, const char *key, const
 const struct tool *find_builtin(const struct config *config, const char *name)
 {
     /* Enough to name them, for builds and tests without the tools themselves. */
-    static const struct tool BARE[] = {
+    static const struct tool bare[] = {
         {.name = "list_git_commits", .run = {.builtin = "list_git_commits"}, .reads = true},
         {.name = "list_git_tags", .run = {.builtin = "list_git_tags"}, .reads = true},
         {.name = "compare_commits", .run = {.builtin = "compare_commits"}, .reads = true},
@@ -54,7 +54,7 @@ const struct tool *find_builtin(const struct config *config, const char *name)
     };
     if (config->builtin_tool != NULL)
         return config->builtin_tool(name);
-    return tool_by_name(BARE, COUNT(BARE), name);
+    return tool_by_name(bare, COUNT(bare), name);
 }
 
 const char *shown_path(struct loader *l, const char *path)
@@ -116,12 +116,12 @@ bool same_repo(const struct json *a, const struct json *b)
 void check_holes(struct loader *l, const struct json *at, const char *key, const char *text,
                  const char *const *names)
 {
-    static const char FIRST[] = "line 1: ";
+    static const char first_line[] = "line 1: ";
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
     struct template *parsed;
     struct err err = ERR_INIT;
     if (template_parse(&a, text, names, &parsed, &err))
         return;
-    const char *sentence = err.text + (text_starts(err.text, FIRST) ? strlen(FIRST) : 0);
+    const char *sentence = err.text + (text_starts(err.text, first_line) ? strlen(first_line) : 0);
     problem(&l->problems, PROBLEM_ERROR, at, key, "%s", sentence);
 }

@@ -46,12 +46,12 @@ static bool is_port(const char *text)
 
 bool check_listen(const char *text, struct err *err)
 {
-    static const char SENTENCE[] = "must be ADDRESS:PORT, [IPV6]:PORT or unix:PATH";
+    static const char sentence[] = "must be ADDRESS:PORT, [IPV6]:PORT or unix:PATH";
     if (text_starts(text, "unix:"))
-        return text[5] != '\0' || fail(err, ERR_INVALID, "%s", SENTENCE);
+        return text[5] != '\0' || fail(err, ERR_INVALID, "%s", sentence);
     const char *colon = strrchr(text, ':');
     if (colon == NULL || colon == text || !is_port(colon + 1))
-        return fail(err, ERR_INVALID, "%s", SENTENCE);
+        return fail(err, ERR_INVALID, "%s", sentence);
     char host[INET6_ADDRSTRLEN];
     unsigned char address[16];
     size_t len = (size_t)(colon - text);
@@ -61,13 +61,13 @@ bool check_listen(const char *text, struct err *err)
         len -= 2;
     }
     if (len == 0 || len >= sizeof host)
-        return fail(err, ERR_INVALID, "%s", SENTENCE);
+        return fail(err, ERR_INVALID, "%s", sentence);
     memcpy(host, text, len);
     host[len] = '\0';
     if (strcmp(host, "localhost") == 0)
         return true;
     return inet_pton(is_v6 ? AF_INET6 : AF_INET, host, address) == 1 ||
-           fail(err, ERR_INVALID, "%s", SENTENCE);
+           fail(err, ERR_INVALID, "%s", sentence);
 }
 
 bool check_proxy(const char *text, struct err *err)
@@ -143,12 +143,12 @@ bool check_store_url(const char *text, struct err *err)
 
 bool url_is_loopback(const char *url)
 {
-    static const char *const HOSTS[] = {"127.", "localhost", "[::1]"};
+    static const char *const hosts[] = {"127.", "localhost", "[::1]"};
     const char *host = strstr(url, "://");
-    for (size_t i = 0; host != NULL && i < COUNT(HOSTS); i++) {
-        size_t len = strlen(HOSTS[i]);
+    for (size_t i = 0; host != NULL && i < COUNT(hosts); i++) {
+        size_t len = strlen(hosts[i]);
         bool whole = host[3 + len] == '\0' || strchr(":/", host[3 + len]) != NULL;
-        if (text_starts(host + 3, HOSTS[i]) && (HOSTS[i][len - 1] == '.' || whole))
+        if (text_starts(host + 3, hosts[i]) && (hosts[i][len - 1] == '.' || whole))
             return true;
     }
     return false;
@@ -198,12 +198,12 @@ bool check_login(const char *text, struct err *err)
 
 bool check_time_zone(const char *text, struct err *err)
 {
-    static const char FOLDER[] = "/usr/share/zoneinfo";
+    static const char folder[] = "/usr/share/zoneinfo";
     char path[128];
     bool ok = isalpha((unsigned char)*text) && strstr(text, "..") == NULL &&
               is_made_of(text, LETTERS DIGITS "_+-/") && strlen(text) < 64;
-    if (ok && strcmp(text, "UTC") != 0 && access(FOLDER, R_OK) == 0) {
-        snprintf(path, sizeof path, "%s/%s", FOLDER, text);
+    if (ok && strcmp(text, "UTC") != 0 && access(folder, R_OK) == 0) {
+        snprintf(path, sizeof path, "%s/%s", folder, text);
         ok = access(path, R_OK) == 0;
     }
     return ok || fail(err, ERR_INVALID, "must be a time zone as in Europe/Berlin");
@@ -217,30 +217,39 @@ static bool is_cron_number(const char **at, int low, int high)
     return n > 0 && number >= low && number <= high;
 }
 
-/* star, number or range, each with an optional step; a list of them with commas. */
+/* Star, number or range, each with an optional step. */
+static bool is_cron_part(const char **at, int low, int high)
+{
+    bool ok = **at == '*' ? (*at)++ != NULL : is_cron_number(at, low, high);
+    if (ok && **at == '-' && (*at)[-1] != '*') {
+        (*at)++;
+        ok = is_cron_number(at, low, high);
+    }
+    if (ok && **at == '/') {
+        (*at)++;
+        ok = is_cron_number(at, 1, high);
+    }
+    return ok;
+}
+
+/* A list of parts with commas. */
 static bool is_cron_field(const char **at, int low, int high)
 {
-    for (;; (*at)++) {
-        if (**at == '*')
-            (*at)++;
-        else if (!is_cron_number(at, low, high))
-            return false;
-        else if (**at == '-' && ((*at)++, !is_cron_number(at, low, high)))
-            return false;
-        if (**at == '/' && ((*at)++, !is_cron_number(at, 1, high)))
-            return false;
+    while (is_cron_part(at, low, high)) {
         if (**at != ',')
             return true;
+        (*at)++;
     }
+    return false;
 }
 
 bool check_cron(const char *text, struct err *err)
 {
-    static const int LIMITS[5][2] = {{0, 59}, {0, 23}, {1, 31}, {1, 12}, {0, 7}};
+    static const int limits[5][2] = {{0, 59}, {0, 23}, {1, 31}, {1, 12}, {0, 7}};
     bool ok = true;
-    for (size_t i = 0; ok && i < COUNT(LIMITS); i++) {
-        ok = is_cron_field(&text, LIMITS[i][0], LIMITS[i][1]) &&
-             (i == COUNT(LIMITS) - 1 ? *text == '\0' : *text == ' ');
+    for (size_t i = 0; ok && i < COUNT(limits); i++) {
+        ok = is_cron_field(&text, limits[i][0], limits[i][1]) &&
+             (i == COUNT(limits) - 1 ? *text == '\0' : *text == ' ');
         text += ok && *text == ' ' ? strspn(text, " ") : 0;
     }
     return ok ||
@@ -262,10 +271,10 @@ bool check_date(const char *text, struct err *err)
 
 bool check_week_time(const char *text, struct err *err)
 {
-    static const char *const DAYS[] = {"mon ", "tue ", "wed ", "thu ", "fri ", "sat ", "sun "};
+    static const char *const days[] = {"mon ", "tue ", "wed ", "thu ", "fri ", "sat ", "sun "};
     bool ok = false;
-    for (size_t i = 0; i < COUNT(DAYS); i++)
-        ok = ok || text_starts(text, DAYS[i]);
+    for (size_t i = 0; i < COUNT(days); i++)
+        ok = ok || text_starts(text, days[i]);
     const char *at = text + (ok ? 4 : 0);
     ok = ok && strlen(at) == 5 && at[2] == ':' && strspn(at, DIGITS) == 2 &&
          is_made_of(at + 3, DIGITS) && (at[0] < '2' || (at[0] == '2' && at[1] < '4')) &&

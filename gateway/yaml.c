@@ -45,12 +45,12 @@ static size_t digits(const char *text, const char *allowed)
 /* [-+]? ( \.[0-9]+ | [0-9]+ ( \.[0-9]* )? ) ( [eE] [-+]? [0-9]+ )? */
 static bool is_decimal(const char *text)
 {
-    static const char DIGITS[] = "0123456789";
+    static const char decimals[] = "0123456789";
     text += *text == '-' || *text == '+';
-    size_t whole = digits(text, DIGITS), fraction = 0;
+    size_t whole = digits(text, decimals), fraction = 0;
     text += whole;
     if (*text == '.') {
-        fraction = digits(text + 1, DIGITS);
+        fraction = digits(text + 1, decimals);
         text += 1 + fraction;
     }
     if (whole + fraction == 0)
@@ -58,7 +58,7 @@ static bool is_decimal(const char *text)
     if (*text == 'e' || *text == 'E') {
         text++;
         text += *text == '-' || *text == '+';
-        size_t exponent = digits(text, DIGITS);
+        size_t exponent = digits(text, decimals);
         if (exponent == 0)
             return false;
         text += exponent;
@@ -82,19 +82,19 @@ static bool read_based(const char *text, double *out)
 
 static bool resolve_plain(struct json *j, const char *text, struct err *err)
 {
-    static const char *const NULLS[] = {"", "~", "null", "Null", "NULL", NULL};
-    static const char *const TRUES[] = {"true", "True", "TRUE", NULL};
-    static const char *const FALSES[] = {"false", "False", "FALSE", NULL};
-    static const char *const NO_NUMBERS[] = {".inf",  ".Inf",  ".INF",  "+.inf", "+.Inf",
+    static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
+    static const char *const trues[] = {"true", "True", "TRUE", NULL};
+    static const char *const falses[] = {"false", "False", "FALSE", NULL};
+    static const char *const no_numbers[] = {".inf",  ".Inf",  ".INF",  "+.inf", "+.Inf",
                                              "+.INF", "-.inf", "-.Inf", "-.INF", ".nan",
                                              ".NaN",  ".NAN",  NULL};
-    if (is_one_of(text, NO_NUMBERS))
+    if (is_one_of(text, no_numbers))
         return fail(err, ERR_INVALID, "%s is not a finite number", text);
-    if (is_one_of(text, NULLS))
+    if (is_one_of(text, nulls))
         j->type = JSON_NULL;
-    else if (is_one_of(text, TRUES))
+    else if (is_one_of(text, trues))
         j->type = JSON_TRUE;
-    else if (is_one_of(text, FALSES))
+    else if (is_one_of(text, falses))
         j->type = JSON_FALSE;
     else if (is_decimal(text) || read_based(text, &j->number))
         j->type = JSON_NUMBER;
@@ -224,19 +224,17 @@ static bool refuse_duplicates(struct builder *b, const struct json *object)
     const struct yaml_node **members = ARENA_ARRAY(&scratch, const struct yaml_node *, n);
     JSON_EACH(member, object)
     members[i++] = yaml_node(member);
-    qsort(members, n, sizeof members[0], by_key_then_line);
-    const struct yaml_node *again = NULL, *first = NULL;
+    qsort(members, n, sizeof(void *), by_key_then_line);
+    size_t again = 0; /* the first of those that stand behind their equal */
     for (i = 1; i < n; i++)
         if (strcmp(members[i]->json.key, members[i - 1]->json.key) == 0 &&
-            (again == NULL || members[i]->line < again->line)) {
-            again = members[i];
-            first = members[i - 1];
-        }
-    if (again == NULL)
+            (again == 0 || members[i]->line < members[again]->line))
+            again = i;
+    if (again == 0)
         return true;
-    b->line = again->line;
-    return fail(b->err, ERR_INVALID, "%.60s: is there twice (first in line %d)", again->json.key,
-                first->line);
+    b->line = members[again]->line;
+    return fail(b->err, ERR_INVALID, "%.60s: is there twice (first in line %d)",
+                members[again]->json.key, members[again - 1]->line);
 }
 
 static bool on_close(struct builder *b)

@@ -62,24 +62,32 @@ bool problem(struct problems *problems, enum problem_kind kind, const struct jso
     return false;
 }
 
-/* Edits (insert, remove, replace, swap neighbours) between two words, without regard to case. */
+static bool same_letter(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Edits (insert, remove, replace, swap neighbours) between two words, without regard to case.
+ * Neither is longer than WORD_MAX. Three rows of the usual table are enough. */
 static size_t distance(const char *a, const char *b)
 {
     size_t rows[3][WORD_MAX + 1], n = strlen(b);
     size_t *before = rows[0], *last = rows[1], *now = rows[2];
     for (size_t j = 0; j <= n; j++)
-        last[j] = j;
+        before[j] = last[j] = j;
     for (size_t i = 1; a[i - 1] != '\0'; i++) {
         now[0] = i;
         for (size_t j = 1; j <= n; j++) {
-            int x = tolower((unsigned char)a[i - 1]), y = tolower((unsigned char)b[j - 1]);
-            size_t best = last[j - 1] + (x != y);
-            best = last[j] + 1 < best ? last[j] + 1 : best;
-            best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
-            if (i > 1 && j > 1 && x == tolower((unsigned char)b[j - 2]) &&
-                y == tolower((unsigned char)a[i - 2]) && before[j - 2] + 1 < best)
-                best = before[j - 2] + 1;
-            now[j] = best;
+            bool same = same_letter(a[i - 1], b[j - 1]);
+            bool swapped = i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
+                           same_letter(a[i - 2], b[j - 1]);
+            now[j] = least(last[j - 1] + !same, least(last[j], now[j - 1]) + 1);
+            now[j] = swapped ? least(now[j], before[j - 2] + 1) : now[j];
         }
         size_t *oldest = before;
         before = last;
@@ -169,27 +177,27 @@ static int position_of(const char *const *words, const char *word)
 static const struct {
     const char *unit;
     int64_t bytes;
-} SIZES[] = {
-    {"GiB", 1024 * 1024 * 1024},
-    {"MiB", 1024 * 1024},
+} size_units[] = {
+    {"GiB", (int64_t)1024 * 1024 * 1024},
+    {"MiB", (int64_t)1024 * 1024},
     {"KiB", 1024},
     {"B", 1},
 };
 
 static bool text_to_size(const char *text, int64_t *out)
 {
-    for (size_t i = 0; i < COUNT(SIZES); i++) {
-        if (!text_ends(text, SIZES[i].unit))
+    for (size_t i = 0; i < COUNT(size_units); i++) {
+        if (!text_ends(text, size_units[i].unit))
             continue;
         char digits[20];
-        size_t len = strlen(text) - strlen(SIZES[i].unit);
+        size_t len = strlen(text) - strlen(size_units[i].unit);
         if (len == 0 || len >= sizeof digits)
             return false;
         memcpy(digits, text, len);
         digits[len] = '\0';
         int64_t number;
         return text_to_int(digits, 0, INT64_MAX, &number) &&
-               !__builtin_mul_overflow(number, SIZES[i].bytes, out);
+               !__builtin_mul_overflow(number, size_units[i].bytes, out);
     }
     return false;
 }
@@ -197,9 +205,9 @@ static bool text_to_size(const char *text, int64_t *out)
 static char *text_from_size(struct arena *a, int64_t bytes)
 {
     size_t i = 0;
-    while (bytes == 0 ? i < COUNT(SIZES) - 1 : bytes % SIZES[i].bytes != 0)
+    while (bytes == 0 ? i < COUNT(size_units) - 1 : bytes % size_units[i].bytes != 0)
         i++;
-    return arena_printf(a, "%lld%s", (long long)(bytes / SIZES[i].bytes), SIZES[i].unit);
+    return arena_printf(a, "%lld%s", (long long)(bytes / size_units[i].bytes), size_units[i].unit);
 }
 
 static bool text_to_number(const char *text, double *out)
@@ -391,6 +399,11 @@ static void store(void *out, size_t offset, const void *value, size_t size)
         memcpy((char *)out + offset, value, size);
 }
 
+static void store_pointer(void *out, size_t offset, const void *pointer)
+{
+    store(out, offset, &pointer, sizeof pointer);
+}
+
 static void store_scalar(const struct field *row, const union value *value, void *out)
 {
     switch (row->type) {
@@ -523,7 +536,7 @@ static void decode_texts(const struct decoder *d, const struct field *row, const
         else
             problem(d->problems, PROBLEM_ERROR, item, key, "%s", err.text);
     }
-    store(out, row->offset, &texts, sizeof texts);
+    store_pointer(out, row->offset, texts);
     store(out, row->count_offset, &n, sizeof n);
 }
 
@@ -563,9 +576,9 @@ static void decode_below(const struct decoder *d, const struct field *row, const
 static bool is_identifier(const char *name)
 {
     size_t len = strlen(name);
-    static const char ALLOWED[] =
+    static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-    return len <= IDENT_MAX && isalnum((unsigned char)*name) && strspn(name, ALLOWED) == len;
+    return len <= IDENT_MAX && isalnum((unsigned char)*name) && strspn(name, allowed) == len;
 }
 
 static void decode_elements(const struct decoder *d, const struct field *row, const struct json *j,
@@ -591,7 +604,7 @@ static void decode_elements(const struct decoder *d, const struct field *row, co
                     "a name has up to %d letters, digits, '_', '-' and '.'", IDENT_MAX);
         decode_below(d, row, item, below, item->key, elements + i++ * row->size);
     }
-    store(out, row->offset, &elements, sizeof elements);
+    store_pointer(out, row->offset, elements);
     store(out, row->count_offset, &n, sizeof n);
 }
 
@@ -624,7 +637,7 @@ static void decode_present(const struct decoder *d, const struct field *row, con
     } else if (row->type == FIELD_JSON) {
         if (!(row->flags & FIELD_OWN))
             check_raw(d, row, j, row->key);
-        store(out, row->offset, &j, sizeof j);
+        store_pointer(out, row->offset, j);
     } else {
         decode_elements(d, row, j, out);
     }
@@ -660,7 +673,7 @@ static void fill_from_place(const struct decoder *d, const struct field *row, co
     else if (row->type == FIELD_LINE)
         store(out, row->offset, &line, sizeof line);
     else
-        store(out, row->offset, &d->object, sizeof d->object);
+        store_pointer(out, row->offset, d->object);
 }
 
 static void decode_object(const struct decoder *d, void *out, const char *name)

@@ -690,7 +690,7 @@ static const struct {
     {"vercel: {team_id: t}\n", 1, "vercel.token: is required"},
 };
 
-Test(config_load, names_each_mistake_with_its_line, .timeout = 120)
+Test(config_load, names_each_mistake_with_its_line)
 {
     FOLDER;
     for (size_t i = 0; i < COUNT(WRONG); i++) {
@@ -805,7 +805,7 @@ static const struct {
     {"vercel: {token: t}\n", "1: vercel: is checked, but does nothing in this version"},
 };
 
-Test(config_load, warns_of_what_is_legal_but_odd_or_not_yet, .timeout = 60)
+Test(config_load, warns_of_what_is_legal_but_odd_or_not_yet)
 {
     FOLDER;
     for (size_t i = 0; i < COUNT(ODD); i++) {
