@@ -158,7 +158,7 @@ bool thread_pause(struct app *app, const char *id, const char *actor, bool pause
  * --------------------------------------------------------------------------------------------- */
 
 /* A child begins with the trigger's facts, the stage's message, and the failed stage's result. */
-static bool give_first_facts(struct app *app, const char *child, const struct thread *parent,
+static bool give_first_facts(struct app *app, const char *child, enum event_type type,
                              const struct json *facts, const char *message, struct err *err)
 {
     struct json *data = json_object(app->a);
@@ -192,9 +192,13 @@ bool child_start(struct app *app, struct thread_row *parent, const char *agent, 
                            .type = first->type,
                            .actor = first->actor,
                            .data = first->data};
+    /* Who handed over is in the facts; a failed stage comes as a webhook would. */
+    enum event_type type = facts == NULL                        ? EVENT_API_MESSAGE
+                           : json_get(facts, "summary") != NULL ? EVENT_HANDED_OVER
+                                                                : EVENT_WEBHOOK_RECEIVED;
     struct json *data = json_object(app->a);
     if (!router_start_thread(app, &t, id, err) ||
-        !give_first_facts(app, *id, &parent->t, facts, message, err))
+        !give_first_facts(app, *id, type, facts, message, err))
         return false;
     json_set_text(app->a, data, "thread", *id);
     json_set_text(app->a, data, "agent", agent);

@@ -291,8 +291,25 @@ bool environment_state(struct app *app, const char *environment, struct json **o
     return true;
 }
 
+/* What ran there before what runs there now, and ended well: where a roll-back goes. */
+static bool previous_of(struct app *app, const char *environment, const struct component_row *now,
+                        struct json *out, struct err *err)
+{
+    struct deployment_row *history;
+    size_t n;
+    if (!store_deployments(&app->store, app->a, environment, now->component, NULL, 100, &history,
+                           &n, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(history[i].outcome, "ok") == 0 && !text_eq(history[i].sha, now->sha)) {
+            json_set_text(app->a, out, now->component, history[i].sha);
+            return true;
+        }
+    return true;
+}
+
 static bool list_one(struct app *app, const char *environment, const char *component, int64_t limit,
-                     struct json *out, struct err *err)
+                     struct json *out, struct json *previous, struct err *err)
 {
     struct component_row *rows;
     struct deployment_row *history;
@@ -307,6 +324,8 @@ static bool list_one(struct app *app, const char *environment, const char *compo
         json_set_text(app->a, row, "state", rows[i].state);
         json_set_text(app->a, row, "since", time_format(app->a, rows[i].at_ms));
         json_push(app->a, now, row);
+        if (!previous_of(app, environment, &rows[i], previous, err))
+            return false;
     }
     if (!store_deployments(&app->store, app->a, environment, component, NULL, limit, &history, &n,
                            err))
@@ -334,15 +353,19 @@ bool environment_list_deployments(struct app *app, const struct json *args,
 {
     const char *only = json_text_at(args, "environment");
     int64_t limit = json_int_or(json_get(args, "limit"), 10);
-    struct json *list = json_array(app->a);
+    struct json *list = json_array(app->a), *previous = json_object(app->a);
     for (size_t i = 0; i < app->config->n_environments; i++) {
         const char *name = app->config->environments[i].name;
-        if ((only == NULL || strcmp(only, name) == 0) &&
-            !list_one(app, name, json_text_at(args, "component"), limit, list, err))
+        if (only != NULL && strcmp(only, name) != 0)
+            continue;
+        struct json *before = json_object(app->a);
+        if (!list_one(app, name, json_text_at(args, "component"), limit, list, before, err))
             return false;
+        json_set(app->a, previous, name, before);
     }
     struct json *out = json_object(app->a);
     json_set(app->a, out, "environments", list);
+    json_set(app->a, out, "previous", previous);
     *value = out;
     return true;
 }
