@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -93,7 +92,8 @@ static struct span read_output(struct children *c, struct arena *a, const char *
     return (struct span){text, len};
 }
 
-static void post_result(struct children *c, const char *id, const struct command_ending *ending)
+static struct command_result *result_new(struct children *c, const char *id,
+                                         const struct command_ending *ending)
 {
     struct command_result *result = calloc(1, sizeof *result);
     if (result == NULL)
@@ -110,15 +110,15 @@ static void post_result(struct children *c, const char *id, const struct command
     result->truncated = ending->truncated;
     result->started_at_ms = ending->started_at_ms;
     result->ended_at_ms = ending->ended_at_ms;
-    mailbox_post_always(c->to, &result->letter);
+    return result;
 }
 
-static void post_without_ending(struct children *c, const char *id, enum command_outcome outcome,
-                                const char *sentence)
+static struct command_result *without_ending(struct children *c, const char *id,
+                                             enum command_outcome outcome, const char *sentence)
 {
     struct command_ending ending = {.outcome = outcome};
     snprintf(ending.error, sizeof ending.error, "%s", sentence);
-    post_result(c, id, &ending);
+    return result_new(c, id, &ending);
 }
 
 /* --- looking at the files ------------------------------------------------------------------ */
@@ -139,58 +139,55 @@ static struct lock_facts read_lock(struct children *c, const char *id)
         return facts;
     ssize_t n = read(fd, text, sizeof text - 1);
     text[n > 0 ? n : 0] = '\0';
-    int pid = 0;
     facts.exists = true;
     facts.is_refusal = strcmp(text, "refused\n") == 0;
-    if (sscanf(text, "runner %d %" SCNd64, &pid, &facts.start_ticks) == 2)
-        facts.pid = pid;
+    if (!command_lock_parse(text, &facts.pid, &facts.start_ticks))
+        facts.pid = 0;
     facts.is_held = flock(fd, LOCK_SH | LOCK_NB) != 0;
     close(fd);
     return facts;
 }
 
-/* No runner came: none shall, from now on. False: one came meanwhile after all. */
-static bool refuse_late_runners(struct children *c, const char *id)
+/* No runner came: none shall, from now on. NULL: one came meanwhile after all. */
+static struct command_result *refuse_late_runners(struct children *c, const char *id)
 {
     struct err err = ERR_INIT;
     int fd;
     switch (command_claim(c->dir_fd, id, "gateway", "refused\n", &fd, &err)) {
     case CLAIM_MADE:
         close(fd);
-        post_without_ending(c, id, COMMAND_NOT_STARTED, "its runner never began");
-        return true;
+        return without_ending(c, id, COMMAND_NOT_STARTED, "its runner never began");
     case CLAIM_TAKEN:
-        return false;
+        return NULL;
     case CLAIM_FAILED:
         log_error("command.claim_failed", L_STR("id", id), L_STR("error", err.text));
-        post_without_ending(c, id, COMMAND_UNKNOWN, err.text);
-        return true;
+        return without_ending(c, id, COMMAND_UNKNOWN, err.text);
     }
     UNREACHABLE();
 }
 
-/* True: the result is posted. False: its runner lives and holds the lock. */
-static bool settle(struct children *c, const char *id)
+/* NULL: its runner lives and holds the lock. */
+static struct command_result *settle(struct children *c, const char *id)
 {
     struct lock_facts lock = read_lock(c, id);
-    if (!lock.exists && refuse_late_runners(c, id))
-        return true;
-    if (!lock.exists)
+    if (!lock.exists) {
+        struct command_result *refused = refuse_late_runners(c, id);
+        if (refused != NULL)
+            return refused;
         lock = read_lock(c, id);
+    }
     if (lock.is_held)
-        return false;
+        return NULL;
     /* Only now: the ending is written before the lock is let go. */
     struct command_ending ending;
     struct err err = ERR_INIT;
     if (command_ending_read(c->dir_fd, id, &ending, &err))
-        post_result(c, id, &ending);
-    else if (lock.is_refusal)
-        post_without_ending(c, id, COMMAND_NOT_STARTED, "its runner never began");
-    else if (err.kind == ERR_MISSING)
-        post_without_ending(c, id, COMMAND_UNKNOWN, "its runner ended without a word");
-    else
-        post_without_ending(c, id, COMMAND_UNKNOWN, err.text);
-    return true;
+        return result_new(c, id, &ending);
+    if (lock.is_refusal)
+        return without_ending(c, id, COMMAND_NOT_STARTED, "its runner never began");
+    if (err.kind == ERR_MISSING)
+        return without_ending(c, id, COMMAND_UNKNOWN, "its runner ended without a word");
+    return without_ending(c, id, COMMAND_UNKNOWN, err.text);
 }
 
 /* --- runners ------------------------------------------------------------------------------- */
@@ -222,8 +219,8 @@ static int spawn_runner(struct children *c, const struct child *child, pid_t *pi
     return why;
 }
 
-/* True: over already. */
-static bool start_child(struct children *c, struct child *child)
+/* NULL: it runs. */
+static struct command_result *start_child(struct children *c, struct child *child)
 {
     pid_t pid;
     int why = spawn_runner(c, child, &pid);
@@ -235,7 +232,7 @@ static bool start_child(struct children *c, struct child *child)
     }
     child->pidfd = pidfd_open(pid, 0);
     child->state = child->pidfd >= 0 ? CHILD_OURS : CHILD_FOUND;
-    return false;
+    return NULL;
 }
 
 /* By pidfd: a number that was given to another process meanwhile is not hit. */
@@ -260,20 +257,20 @@ static void stop_child(struct children *c, const struct child *child)
         signal_found(c, child);
 }
 
-/* The runner, our child, has ended. */
-static bool reap(struct children *c, struct child *child)
+/* Has the runner, our child, ended? */
+static struct command_result *reap(struct children *c, struct child *child)
 {
     siginfo_t how = {0};
     if (waitid(P_PIDFD, (id_t)child->pidfd, &how, WEXITED | WNOHANG) == 0 && how.si_pid == 0)
-        return false;
+        return NULL;
     close(child->pidfd);
     child->pidfd = -1;
     child->state = CHILD_FOUND;
     return settle(c, child->id);
 }
 
-/* True: its result is posted. */
-static bool look_at(struct children *c, struct child *child)
+/* NULL: no result yet. */
+static struct command_result *look_at(struct children *c, struct child *child)
 {
     switch (child->state) {
     case CHILD_TO_START:
@@ -351,9 +348,12 @@ static void *run(void *arg)
     size_t n;
     while (take_wishes(c, all, kill_now, &n)) {
         for (size_t i = 0; i < n; i++) {
-            if (look_at(c, all[i])) {
+            struct command_result *result = look_at(c, all[i]);
+            if (result != NULL) {
+                /* In this order: who has the result may ask for the same id again. */
                 forget(c, all[i]);
                 all[i] = NULL;
+                mailbox_post_always(c->to, &result->letter);
             } else if (kill_now[i]) {
                 stop_child(c, all[i]);
             }

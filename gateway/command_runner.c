@@ -4,6 +4,7 @@
 #include "gateway/command_runner.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 enum {
     MAX_ORDER = 4 * 1024 * 1024,
     MAX_ARGUMENTS = 4096,
+    DEFAULT_OUTPUT = 256 * 1024,
     FILE_NAME_SIZE = COMMAND_ID_MAX + 16,
     OUTPUT_AFTER_END_MS = 1000, /* a background process may hold the pipe open for ever */
     WRITE_RETRIES = 300,        /* of the ending, one a second: the disk may be full for a while */
@@ -96,7 +98,7 @@ static bool put_list(int fd, const char *const *list)
 static bool put_order(int fd, const char *state_dir, const struct command_spec *spec,
                       int64_t start_by_ms)
 {
-    size_t max_output = spec->max_output == 0 ? 256 * 1024 : spec->max_output;
+    size_t max_output = spec->max_output == 0 ? DEFAULT_OUTPUT : spec->max_output;
     return put_text(fd, state_dir) && put_text(fd, spec->id) &&
            put_text(fd, spec->cwd != NULL ? spec->cwd : "/") && put_number(fd, start_by_ms) &&
            put_number(fd, spec->timeout_ms) &&
@@ -131,7 +133,7 @@ static const char *get_text(const char **at, const char *end)
 static bool get_number(const char **at, const char *end, int64_t *out)
 {
     const char *text = get_text(at, end);
-    return text != NULL && sscanf(text, "%" SCNd64, out) == 1;
+    return text != NULL && text_to_int(text, INT64_MIN, INT64_MAX, out);
 }
 
 static char **get_list(const char **at, const char *end)
@@ -272,9 +274,59 @@ bool command_ending_write(int dir_fd, const char *id, const struct command_endin
     return ok || fail(err, ERR_TRANSIENT, "%s.exit: %s", id, strerror(why));
 }
 
+/* The next word, up to a space or the line's end. */
+static bool next_word(const char **at, char *out, size_t size)
+{
+    size_t len = strcspn(*at, " \n");
+    if (len == 0 || len >= size || (*at)[len] == '\0')
+        return false;
+    memcpy(out, *at, len);
+    out[len] = '\0';
+    *at += len + 1;
+    return true;
+}
+
+static bool next_number(const char **at, int64_t *out)
+{
+    char word[24];
+    return next_word(at, word, sizeof word) && text_to_int(word, INT64_MIN, INT64_MAX, out);
+}
+
+bool command_lock_parse(const char *text, pid_t *pid, int64_t *start_ticks)
+{
+    char word[24];
+    int64_t number;
+    if (!next_word(&text, word, sizeof word) || strcmp(word, "runner") != 0 ||
+        !next_number(&text, &number) || number <= 0 || number > INT32_MAX)
+        return false;
+    *pid = (pid_t)number;
+    return next_number(&text, start_ticks);
+}
+
+static bool ending_parse(const char *text, struct command_ending *out)
+{
+    struct command_ending e = {0};
+    char outcome[24];
+    int64_t exit_code, signo, truncated;
+    bool numbers = next_word(&text, outcome, sizeof outcome) && next_number(&text, &exit_code) &&
+                   next_number(&text, &signo) && next_number(&text, &e.output_bytes) &&
+                   next_number(&text, &truncated) && next_number(&text, &e.started_at_ms) &&
+                   next_number(&text, &e.ended_at_ms);
+    size_t len = strcspn(text, "\n");
+    if (!numbers || !outcome_from_name(outcome, &e.outcome) || len >= sizeof e.error ||
+        strcmp(text + len, "\nend\n") != 0)
+        return false;
+    memcpy(e.error, text, len);
+    e.exit_code = (int)exit_code;
+    e.signo = (int)signo;
+    e.truncated = truncated != 0;
+    *out = e;
+    return true;
+}
+
 bool command_ending_read(int dir_fd, const char *id, struct command_ending *out, struct err *err)
 {
-    char name[FILE_NAME_SIZE], text[ERR_TEXT_SIZE + 200], outcome[24];
+    char name[FILE_NAME_SIZE], text[ERR_TEXT_SIZE + 200];
     file_name(name, id, "exit");
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
@@ -282,21 +334,7 @@ bool command_ending_read(int dir_fd, const char *id, struct command_ending *out,
     ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
     text[n > 0 ? n : 0] = '\0';
-    struct command_ending e = {0};
-    int truncated = 0, used = 0;
-    int fields =
-        sscanf(text, "%23s %d %d %" SCNd64 " %d %" SCNd64 " %" SCNd64 "%n", outcome, &e.exit_code,
-               &e.signo, &e.output_bytes, &truncated, &e.started_at_ms, &e.ended_at_ms, &used);
-    if (fields != 7 || text[used] != '\n' || !outcome_from_name(outcome, &e.outcome))
-        return fail(err, ERR_INVALID, "%s.exit: is not what a runner writes", id);
-    const char *sentence = text + used + 1;
-    size_t len = strcspn(sentence, "\n");
-    if (strcmp(sentence + len, "\nend\n") != 0 || len >= sizeof e.error)
-        return fail(err, ERR_INVALID, "%s.exit: is not whole", id);
-    memcpy(e.error, sentence, len);
-    e.truncated = truncated != 0;
-    *out = e;
-    return true;
+    return ending_parse(text, out) || fail(err, ERR_INVALID, "%s.exit: is not whole", id);
 }
 
 /* --- the output ---------------------------------------------------------------------------- */
@@ -343,8 +381,12 @@ static bool output_open(struct output *o, int dir_fd, const struct order *order)
     size_t half = (size_t)order->max_output / 2;
     *o = (struct output){.head_room = order->max_output - (int64_t)half, .ring_size = half};
     o->ring = malloc(half + 1);
+    if (o->ring == NULL)
+        abort();
     o->fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return o->ring != NULL && o->fd >= 0;
+    if (o->fd < 0)
+        free(o->ring);
+    return o->fd >= 0;
 }
 
 /* True if bytes are missing. */
@@ -539,8 +581,11 @@ int64_t command_start_ticks(pid_t pid)
     const char *at = strrchr(text, ')');
     for (int field = 2; at != NULL && field < 22; field++)
         at = strchr(at + 1, ' ');
-    int64_t ticks = -1;
-    return at != NULL && sscanf(at, "%" SCNd64, &ticks) == 1 ? ticks : -1;
+    int64_t ticks;
+    if (at == NULL)
+        return -1;
+    at++;
+    return next_number(&at, &ticks) ? ticks : -1;
 }
 
 /* SIGTERM is blocked since before our exec: one that came early waits in here. */
@@ -628,24 +673,18 @@ static int run_claimed(const struct order *order, int dir_fd)
     return 1;
 }
 
-int command_runner_main(int argc, char **argv)
+static int run_order(const struct order *order)
 {
-    (void)argc, (void)argv;
-    CLEANUP(order_done) struct order order = {0};
-    if (!order_read(0, &order))
-        return 2;
-    drop_order_file();
-    int dir_fd = open(order.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir_fd = open(order->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0)
         return 1;
     char text[80];
-    int lock_fd;
+    int lock_fd, result = 1;
     snprintf(text, sizeof text, "runner %d %" PRId64 "\n", (int)getpid(),
              command_start_ticks(getpid()));
-    int result = 1;
-    switch (command_claim(dir_fd, order.id, "runner", text, &lock_fd, NULL)) {
+    switch (command_claim(dir_fd, order->id, "runner", text, &lock_fd, NULL)) {
     case CLAIM_MADE:
-        result = run_claimed(&order, dir_fd);
+        result = run_claimed(order, dir_fd);
         close(lock_fd); /* last: who gets the lock may read the ending */
         break;
     case CLAIM_TAKEN:
@@ -655,5 +694,18 @@ int command_runner_main(int argc, char **argv)
         break;
     }
     close(dir_fd);
+    return result;
+}
+
+int command_runner_main(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    struct order order = {0};
+    int result = 2;
+    if (order_read(0, &order)) {
+        drop_order_file();
+        result = run_order(&order);
+    }
+    order_done(&order);
     return result;
 }

@@ -35,6 +35,9 @@ enum command_claim { CLAIM_MADE, CLAIM_TAKEN, CLAIM_FAILED };
 enum command_claim command_claim(int dir_fd, const char *id, const char *who, const char *text,
                                  int *out_fd, struct err *err);
 
+/* What a runner wrote into its ID.lock; false for anything else. */
+bool command_lock_parse(const char *text, pid_t *pid, int64_t *start_ticks) NODISCARD;
+
 /* When a process began, in clock ticks since the boot: with its pid it names it for good. -1: there
  * is none. */
 int64_t command_start_ticks(pid_t pid);

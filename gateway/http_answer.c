@@ -101,8 +101,8 @@ static void date_text(struct arena *a, int64_t at_ms, char out[HTTP_DATE_SIZE])
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     const char *iso = time_format(a, at_ms);
-    int day = (int)((at_ms / 86400000 + 4) % 7); /* 1970 began on a Thursday */
-    int month = (iso[5] - '0') * 10 + iso[6] - '0' - 1;
+    size_t day = (size_t)((at_ms / 86400000 + 4) % 7); /* 1970 began on a Thursday */
+    size_t month = (size_t)((iso[5] - '0') * 10 + iso[6] - '0' - 1);
     snprintf(out, HTTP_DATE_SIZE, "%.3s, %.2s %.3s %.4s %.8s GMT", days + 3 * day, iso + 8,
              months + 3 * month, iso, iso + 11);
 }

@@ -87,13 +87,15 @@ static bool split(const char *listen, char *host, size_t size, const char **port
 
 static int port_of(int fd)
 {
-    struct sockaddr_storage at;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } at = {.v6 = {0}};
     socklen_t len = sizeof at;
-    if (getsockname(fd, (struct sockaddr *)&at, &len) != 0)
+    if (getsockname(fd, &at.any, &len) != 0)
         return 0;
-    if (at.ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)&at)->sin6_port);
-    return ntohs(((const struct sockaddr_in *)&at)->sin_port);
+    return ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
 }
 
 static bool open_address(const char *listen, const struct addrinfo *at, struct http_listener *out,
@@ -121,7 +123,7 @@ bool http_listen_open(const char *listen, struct http_listener *out, struct err 
     if (strncmp(listen, "unix:", 5) == 0)
         return open_unix(listen, out, err);
     char host[256];
-    const char *port;
+    const char *port = NULL;
     if (!split(listen, host, sizeof host, &port))
         return fail(err, ERR_INVALID, "%s: is not HOST:PORT, [HOST]:PORT or unix:PATH", listen);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};

@@ -115,7 +115,7 @@ static void start_ticking(struct http_server *server);
 static int on_adopt(struct http_server *server, struct lws *wsi, struct session *session)
 {
     int slot = find_slot(server);
-    if (slot < 0)
+    if (slot < 0 || session == NULL)
         return -1;
     struct sockaddr_storage address = {.ss_family = AF_UNIX};
     socklen_t len = sizeof address;
@@ -423,8 +423,8 @@ static bool copy_config(struct http_server *server, const struct http_server_con
     *own = *config;
     or_default_size(&own->max_connections, 4096);
     or_default_size(&own->max_streams, 256);
-    or_default_size(&own->max_stream_unsent, 256 * 1024);
-    or_default_size(&own->max_body_bytes, 64 * 1024 * 1024);
+    or_default_size(&own->max_stream_unsent, (size_t)256 * 1024);
+    or_default_size(&own->max_body_bytes, (size_t)64 * 1024 * 1024);
     or_default(&own->idle_ms, 60000);
     or_default(&own->head_ms, 10000);
     or_default(&own->body_ms, 30000);
@@ -476,8 +476,8 @@ static bool open_context(struct http_server *server, struct err *err)
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .protocols = protocols,
         .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
-        .gid = (gid_t)-1,
-        .uid = (uid_t)-1,
+        .gid = -1,
+        .uid = -1,
         .user = server,
         .pt_serv_buf_size = READ_AT_ONCE,
     };

@@ -187,8 +187,8 @@ static const http_parser_settings callbacks = {
 static bool refuse_as_parser_says(struct http_parse *p)
 {
     enum http_errno no = HTTP_PARSER_ERRNO(&p->parser);
-    char first = p->head_len > 0 ? p->head[0] : '\0';
-    if (no == HPE_INVALID_METHOD && first >= 'A' && first <= 'Z')
+    bool is_word = p->head_len > 0 && p->head[0] >= 'A' && p->head[0] <= 'Z';
+    if (no == HPE_INVALID_METHOD && is_word)
         return refuse(p, 501, "this method is not supported");
     if (no == HPE_INVALID_VERSION)
         return refuse(p, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
@@ -310,7 +310,8 @@ static bool read_fields(struct http_parse *p)
         for (char *c = lower; *c != '\0'; c++) {
             if (!is_token_character(*c))
                 return refuse(p, 400, "there is a character in a header's name that may not be");
-            *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + ('a' - 'A') : *c);
+            if (*c >= 'A' && *c <= 'Z')
+                *c = (char)(*c + 'a' - 'A');
         }
         while (value.len > 0 && strchr(" \t", p->head[value.at + value.len - 1]) != NULL)
             value.len--;

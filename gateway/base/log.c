@@ -226,7 +226,7 @@ int log_scope_begin(struct log_field field)
     return 1;
 }
 
-void log_scope_end(int *taken)
+void log_scope_end(const int *taken)
 {
     scope_depth -= *taken;
 }

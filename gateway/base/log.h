@@ -62,7 +62,7 @@ void log_event(enum log_level level, const char *event, const struct log_field *
 #define LOG_WITH__(field, n) \
     CLEANUP(log_scope_end) __attribute__((unused)) int log_scope_##n##_ = log_scope_begin(field)
 int log_scope_begin(struct log_field field);
-void log_scope_end(int *scope);
+void log_scope_end(const int *taken);
 
 /* "debug", "info", "warn", "error"; false if it is none of them. */
 bool log_level_from_name(const char *name, enum log_level *out) NODISCARD;
