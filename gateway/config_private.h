@@ -173,6 +173,7 @@ bool builtin_is_later(const char *name);
 
 bool check_name(const char *text, struct err *err);
 bool check_tool_name(const char *text, struct err *err);
+bool check_one_line(const char *text, struct err *err);
 bool check_listen(const char *text, struct err *err);
 bool check_http_url(const char *text, struct err *err);
 bool check_smtp_url(const char *text, struct err *err);

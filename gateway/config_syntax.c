@@ -36,6 +36,15 @@ bool check_tool_name(const char *text, struct err *err)
                 "a tool's name has up to 64 letters, digits, '_' and '-' and begins with a letter");
 }
 
+/* Tokens and addresses stand in headers, where a line break would begin another one. */
+bool check_one_line(const char *text, struct err *err)
+{
+    for (const char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7F)
+            return fail(err, ERR_INVALID, "must be one line without control characters");
+    return true;
+}
+
 /* ---- addresses ------------------------------------------------------------------------------ */
 
 static bool is_port(const char *text)

@@ -5,6 +5,7 @@
 
 #include "gateway/base/text.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
@@ -240,6 +241,7 @@ static bool refuse_duplicates(struct builder *b, const struct json *object)
 static bool on_close(struct builder *b)
 {
     struct yaml_node *node = b->stack[--b->depth].node;
+    assert(node != NULL);
     return node->json.type != JSON_OBJECT || refuse_duplicates(b, &node->json);
 }
 

@@ -12,7 +12,7 @@ static struct person LIST[] = {
      .github = "alice-ng",
      .roles = LEAD,
      .n_roles = 2},
-    {.id = "bob", .slack = "U0BOBOKOY"},
+    {.id = "bob", .slack = "U0BOBOKOY", .email = ""},
 };
 static const struct people PEOPLE = {LIST, COUNT(LIST)};
 
@@ -29,7 +29,7 @@ static const struct {
     {"github:alice-ng", "alice"},
     {"github:Alice-NG", "alice"},
     {"github:", NULL},
-    {"email:", NULL}, /* bob has none: that is no match */
+    {"email:", NULL}, /* bob's is empty: that is no match */
     {"person:bob", "bob"},
     {"person:eve", NULL},
     {"alice", NULL},

@@ -298,15 +298,19 @@ Test(config_values, come_from_the_environment_and_from_files)
     FOLDER;
     const char *const env[] = {"A",    "one", "B",           "two", "F", "secret", "N",
                                "${A}", "P",   "file:secret", "E",   "",  NULL};
-    put(&f, "secret", "line\n\n");
+    put(&f, "secret", "a line\n");
     cr_expect_str_eq(bot_token(&f, "\"${A}\"", env), "one");
     cr_expect_str_eq(bot_token(&f, "${A}", env), "one");
     cr_expect_str_eq(bot_token(&f, "x${A}-${B}y", env), "xone-twoy");
     cr_expect_str_eq(bot_token(&f, "\"$${A}\"", env), "${A}");
     cr_expect_str_eq(bot_token(&f, "\"a$b$$c\"", env), "a$b$$c");
     cr_expect_str_eq(bot_token(&f, "\"${N}\"", env), "${A}", "looked at once only");
-    cr_expect_str_eq(bot_token(&f, "file:secret", env), "line\n", "one line feed is dropped");
-    cr_expect_str_eq(bot_token(&f, "\"file:${F}\"", env), "line\n");
+    cr_expect_str_eq(bot_token(&f, "file:secret", env), "a line");
+    cr_expect_str_eq(bot_token(&f, "\"file:${F}\"", env), "a line");
+    put(&f, "secret", "a line\n\n");
+    cr_expect_str_eq(bot_token(&f, "file:secret", env),
+                     "! 5: channels.s.bot_token: must be one line without control characters\n",
+                     "one line feed is dropped, not all");
     cr_expect_str_eq(bot_token(&f, "\"${P}\"", env), "file:secret", "a value names no file");
     cr_expect_str_eq(bot_token(&f, "\"${C}\"", env),
                      "! 5: channels.s.bot_token: the environment has no C\n");
