@@ -40,7 +40,7 @@ struct situation {
     const char *last_error;
 };
 
-/* ---- the fold -------------------------------------------------------------------------------- */
+/* ---- the fold ---------------------------------------------------------------------------- */
 
 static bool is_call(const struct event *e, const struct event *step)
 {
@@ -209,8 +209,7 @@ int64_t agent_newest(const struct thread *thread)
     return newest;
 }
 
-/* ---- effects ----------------------------------------------------------------------------------
- */
+/* ---- effects ----------------------------------------------------------------------------- */
 
 static struct effect *add(struct situation *s, enum effect_kind kind)
 {
@@ -266,8 +265,7 @@ static void cancel_older(struct situation *s)
                            json_text_or(s->step->data, "intent", "another step"));
 }
 
-/* ---- limits, checked before each model call -----------------------------------------------------
- */
+/* ---- limits, checked before each model call ---------------------------------------------- */
 
 /* A person may have granted the same allowance again. */
 static int64_t allowance(const struct situation *s, const char *limit)
@@ -371,8 +369,7 @@ static bool follow_answer(struct situation *s)
     return false;
 }
 
-/* ---- the switch over intents --------------------------------------------------------------------
- */
+/* ---- the switch over intents ------------------------------------------------------------- */
 
 /* The newest note of this step about a fact: *looking says that it was asked for. */
 static const struct json *fact(const struct situation *s, const char *key, bool *looking)
@@ -624,8 +621,7 @@ static void act(struct situation *s)
     UNREACHABLE();
 }
 
-/* ---- prefetch
- * ------------------------------------------------------------------------------------ */
+/* ---- prefetch ---------------------------------------------------------------------------- */
 
 /* Factor 13: what the agent will want anyway is fetched before its first step. True: still under
  * way. */

@@ -23,8 +23,7 @@ struct playbook {
     const struct json *find, *facts, *rules;
 };
 
-/* ---- parsing: the file is kept as it is; only its shape is checked
- * ---------------------------------------- */
+/* ---- parsing: the file is kept as it is; only its shape is checked ----------------------- */
 
 static bool check_keys(const struct json *object, const char *where, const char *const *allowed,
                        struct problems *problems)
@@ -163,9 +162,7 @@ bool playbook_parse(struct arena *a, const struct json *source, const char *cons
     return ok;
 }
 
-/* ---- matching
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- matching ---------------------------------------------------------------------------- */
 
 /* The text equals the value, or one of its items; no value: anything. */
 static bool is_one_of(const struct json *value, const char *text)
@@ -281,9 +278,7 @@ static bool holds(const struct json *fact, const struct thread *t)
            (any == NULL || exists(any, t, from)) && (none == NULL || !exists(none, t, from));
 }
 
-/* ---- variables
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- variables --------------------------------------------------------------------------- */
 
 /* A commit id in words: 7 to 40 hex digits, a whole word, with at least one digit in it. */
 static const char *commit_in(struct arena *a, const char *text)
@@ -355,9 +350,7 @@ static const char *value_of(struct arena *a, const struct playbook *p, const str
     return find(a, p, t, name);
 }
 
-/* ---- rules
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- rules ------------------------------------------------------------------------------- */
 
 static bool fits(struct arena *a, const struct playbook *p, const struct thread *t,
                  const struct json *rule)

@@ -13,7 +13,7 @@ enum {
 
 #define YEAR_MS (365 * (int64_t)DAY_MS)
 
-/* ---- the keys ------------------------------------------------------------------------------- */
+/* ---- the keys ---------------------------------------------------------------------------- */
 
 /* A rule as it is written. */
 struct rule_words {
@@ -92,7 +92,7 @@ const struct field policy_rows[] = {
 };
 const size_t n_policy_rows = COUNT(policy_rows);
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 struct parser {
     struct arena *arena;
@@ -187,7 +187,7 @@ bool policy_parse(struct arena *a, const char *name, const struct json *source, 
     return true;
 }
 
-/* ---- counting ------------------------------------------------------------------------------- */
+/* ---- counting ---------------------------------------------------------------------------- */
 
 /* What a rule is held against. */
 struct ballot {
@@ -320,7 +320,7 @@ int64_t policy_next_change_ms(const struct policy *policy, int64_t raised_at_ms,
     return next == 0 ? 0 : raised_at_ms + next;
 }
 
-/* ---- who may vote --------------------------------------------------------------------------- */
+/* ---- who may vote ------------------------------------------------------------------------ */
 
 /* All roles and people of the rule that count by `age_ms`, each once: "deployer, lead or Dana". */
 static void list_who(struct strbuf *out, const struct rule *rule, const struct people *people,
@@ -395,7 +395,7 @@ bool policy_may_vote(const struct policy *policy, const struct people *people,
     return true;
 }
 
-/* ---- questions for `signoff check` ---------------------------------------------------------- */
+/* ---- questions for `signoff check` ------------------------------------------------------- */
 
 static bool everybody_meets(const struct policy *policy, const struct people *people,
                             const char *requester, const struct rule *rule)
@@ -466,7 +466,7 @@ const struct person *policy_sole_signer(const struct policy *policy, const struc
     return NULL;
 }
 
-/* ---- for cards ------------------------------------------------------------------------------ */
+/* ---- for cards --------------------------------------------------------------------------- */
 
 static void describe(struct strbuf *out, const struct rule *rule, const struct people *people,
                      bool inside)

@@ -5,18 +5,18 @@
 
 struct freeze {
     const char *name;
-    const char *from, *to;       /* dates "2026-12-20", or NULL */
+    const char *from, *to;         /* dates "2026-12-20", or NULL */
     const char *day_from, *day_to; /* "fri 16:00", "mon 08:00", or NULL */
     const char *time_zone;
-    const char **except;         /* role:lead, person:dana */
+    const char **except; /* role:lead, person:dana */
     size_t n_except;
     int line;
 };
 
 struct environment {
     const char *name;
-    const struct json *repo;     /* "owner/name" or {path} */
-    const char *promote_from;    /* an environment, or NULL */
+    const struct json *repo;  /* "owner/name" or {path} */
+    const char *promote_from; /* an environment, or NULL */
     struct freeze *freezes;
     size_t n_freezes;
     int line;

@@ -94,8 +94,7 @@ static struct run_effect *add(struct run_state *s, enum run_effect_kind kind)
     return &s->out[s->count++];
 }
 
-/* ---- variables
- * ----------------------------------------------------------------------------------- */
+/* ---- variables --------------------------------------------------------------------------- */
 
 const char *run_sha(const struct thread *thread)
 {
@@ -120,8 +119,7 @@ const char *run_variable(struct arena *a, const struct thread *thread, int64_t r
     return NULL;
 }
 
-/* ---- reports
- * -------------------------------------------------------------------------------------- */
+/* ---- reports ----------------------------------------------------------------------------- */
 
 static const char *outcome_of(const struct event *finished)
 {
@@ -153,8 +151,7 @@ static void finish(struct run_state *s, enum thread_status status, const char *o
     e->text = text;
 }
 
-/* ---- stages
- * ---------------------------------------------------------------------------------------- */
+/* ---- stages ------------------------------------------------------------------------------ */
 
 static void stage_is_over(struct run_state *s, const struct stage *stage, const char *outcome,
                           const char *ending)
@@ -347,8 +344,7 @@ size_t pipeline_next(const struct pipeline *pipeline, const struct thread *threa
     return s.count;
 }
 
-/* ---- what people see
- * ----------------------------------------------------------------------------- */
+/* ---- what people see --------------------------------------------------------------------- */
 
 static const char *mark_of(const struct stage_state *st)
 {

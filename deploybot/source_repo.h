@@ -3,6 +3,7 @@
  * says which call comes next; the shell makes it, stores the reply and asks again. */
 #pragma once
 
+#include "agents/tool.h"
 #include "channels/channel.h"
 #include "gateway/base/json.h"
 

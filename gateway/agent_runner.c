@@ -6,8 +6,7 @@
 
 enum { MAX_ROUNDS = 64 }; /* one advance stops here and goes on in the next batch */
 
-/* ---- endings
- * ------------------------------------------------------------------------------------------- */
+/* ---- endings ----------------------------------------------------------------------------- */
 
 /* Did a write tool of this thread end ok? (in `environment`, when one is given) */
 static bool has_acted(struct app *app, const struct thread *t, const char *environment)
@@ -154,8 +153,7 @@ bool thread_pause(struct app *app, const char *id, const char *actor, bool pause
            app_append(app, id, pause ? EVENT_PAUSED : EVENT_RESUMED, actor, NULL, NULL, err);
 }
 
-/* ---- children
- * --------------------------------------------------------------------------------------------- */
+/* ---- children ---------------------------------------------------------------------------- */
 
 /* A child begins with the trigger's facts, the stage's message, and the failed stage's result. */
 static bool give_first_facts(struct app *app, const char *child, enum event_type type,
@@ -168,10 +166,7 @@ static bool give_first_facts(struct app *app, const char *child, enum event_type
     {
         json_set(app->a, data, member->key, member);
     }
-    (void)parent;
-    return data->child == NULL ||
-           app_append(app, child, facts == NULL ? EVENT_API_MESSAGE : EVENT_WEBHOOK_RECEIVED,
-                      "system", data, NULL, err);
+    return data->child == NULL || app_append(app, child, type, "system", data, NULL, err);
 }
 
 bool child_start(struct app *app, struct thread_row *parent, const char *agent, const char *stage,
@@ -225,9 +220,7 @@ static bool hand_over(struct app *app, struct thread_row *row, const struct effe
                        json_text_or(how, "why", "hand_over"), facts, NULL, &id, err);
 }
 
-/* ---- effects
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- effects ----------------------------------------------------------------------------- */
 
 static bool set_timer(struct app *app, struct thread_row *row, const struct effect *e,
                       struct err *err)

@@ -9,8 +9,7 @@
 
 enum { CALLS_PER_MINUTE = 6000, MESSAGE_BYTES = 100000, REASON_BYTES = 500 };
 
-/* ---- bodies, by tables
- * ----------------------------------------------------------------------------------------- */
+/* ---- bodies, by tables ------------------------------------------------------------------- */
 
 struct first_problem {
     char sentence[ERR_TEXT_SIZE];
@@ -56,9 +55,7 @@ static bool read_body(struct app *app, const struct http_request *request, const
     return true;
 }
 
-/* ---- answers
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- answers ----------------------------------------------------------------------------- */
 
 static void answer_json(struct app *app, const struct http_request *request, int status,
                         const struct json *body)
@@ -108,9 +105,7 @@ static bool answer_request(struct app *app, const struct http_request *request, 
     return true;
 }
 
-/* ---- threads
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- threads ----------------------------------------------------------------------------- */
 
 struct api_call {
     const struct http_request *request;
@@ -267,9 +262,7 @@ static bool cancel_thread(struct app *app, const struct api_call *call, struct e
     return control(app, call, "cancel", err);
 }
 
-/* ---- requests
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- requests ---------------------------------------------------------------------------- */
 
 struct decision_in {
     const char *decision, *comment, *answer, *as;
@@ -450,9 +443,7 @@ static bool ask(struct app *app, const struct api_call *call, struct err *err)
     return newest_open(app, row.t.id, &id, err) && answer_request(app, call->request, 201, id, err);
 }
 
-/* ---- environments, people
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- environments, people ---------------------------------------------------------------- */
 
 struct lock_in {
     const char *reason;
@@ -530,9 +521,7 @@ static bool login(struct app *app, const struct api_call *call, struct err *err)
     return true;
 }
 
-/* ---- the table of acts
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- the table of acts ------------------------------------------------------------------- */
 
 static const struct api_route {
     const char *before, *after; /* the path around {id}; after NULL: no {id} */

@@ -22,8 +22,7 @@ enum {
     DOWN_LONGEST_MS = 5000,
 };
 
-/* ---- actions
- * ---------------------------------------------------------------------------------------- */
+/* ---- actions ----------------------------------------------------------------------------- */
 
 static struct action *add_action(struct app *app)
 {
@@ -160,8 +159,7 @@ static void perform_actions(struct app *app)
     }
 }
 
-/* ---- small words
- * ---------------------------------------------------------------------------------------- */
+/* ---- small words ------------------------------------------------------------------------- */
 
 char *app_id(struct app *app, char letter)
 {
@@ -201,8 +199,7 @@ bool app_load(struct app *app, const char *id, struct thread_row *out, struct er
     return store_load_events(&app->store, app->a, id, 0, 0, &out->t.events, &out->t.n_events, err);
 }
 
-/* ---- one piece of work in a savepoint
- * ---------------------------------------------------------------------- */
+/* ---- one piece of work in a savepoint ---------------------------------------------------- */
 
 typedef bool (*work_fn)(struct app *app, void *what, struct err *err);
 
@@ -304,8 +301,7 @@ static bool handle_letter(struct app *app, struct letter *letter)
     return true;
 }
 
-/* ---- what the store says is due
- * -------------------------------------------------------------------------------- */
+/* ---- what the store says is due ---------------------------------------------------------- */
 
 static bool work_arrival(struct app *app, void *what, struct err *err)
 {
@@ -447,9 +443,7 @@ static bool do_threads(struct app *app, size_t *left, struct err *err)
     return true;
 }
 
-/* ---- rounds
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- rounds ------------------------------------------------------------------------------ */
 
 static bool read_paused_all(struct app *app, struct err *err)
 {

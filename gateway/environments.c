@@ -6,9 +6,7 @@
 
 #include <string.h>
 
-/* ---- holds
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- holds ------------------------------------------------------------------------------- */
 
 /* Merges that pile up are coalesced to the newest: older runs that wait here are over. */
 static bool supersede(struct app *app, const char *environment, const char *root,
@@ -106,8 +104,7 @@ bool environment_leave_all(struct app *app, const char *root, struct err *err)
     return true;
 }
 
-/* ---- may one act there now?
- * ---------------------------------------------------------------------------------- */
+/* ---- may one act there now? -------------------------------------------------------------- */
 
 static bool is_excepted(const struct freeze *f, const struct people *people, const char *requester)
 {
@@ -163,8 +160,7 @@ bool environment_refuses(struct app *app, const struct tool_target *target, cons
     return *why != NULL || promotion_refuses(app, env, sha, why, err);
 }
 
-/* ---- what runs where
- * --------------------------------------------------------------------------------------------- */
+/* ---- what runs where --------------------------------------------------------------------- */
 
 static bool add_current(struct app *app, struct json *place, const char *environment,
                         const char *component, struct err *err)

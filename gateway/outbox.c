@@ -18,9 +18,7 @@ static int64_t backoff_ms(int64_t attempts)
     return wait > LONGEST_BACKOFF_MS ? LONGEST_BACKOFF_MS : wait;
 }
 
-/* ---- writing rows
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- writing rows ------------------------------------------------------------------------ */
 
 static bool add(struct app *app, const struct thread_row *row, const char *request, int64_t ask,
                 const char *channel, const char *kind, const char *to, const char *text,
@@ -165,9 +163,7 @@ bool outbox_status(struct app *app, struct thread_row *row, struct err *err)
     return store_add_delivery(&app->store, &d, err) && store_meta_set(&app->store, key, d.id, err);
 }
 
-/* ---- sending
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- sending ----------------------------------------------------------------------------- */
 
 /* The message as it is now: a card shows the request's state of this moment. */
 static bool build(struct app *app, const struct delivery_row *d, struct message *out,

@@ -15,8 +15,7 @@ enum {
 };
 static const int64_t CODE_MEMORY_MS = 90LL * 24 * 3600 * 1000;
 
-/* ---- raising
- * ---------------------------------------------------------------------------------------------- */
+/* ---- raising ----------------------------------------------------------------------------- */
 
 /* Four digits, one more whenever over 1 in 20 of the numbers is taken. */
 static bool new_code(struct app *app, const char **out, struct err *err)
@@ -192,9 +191,7 @@ bool request_raise_question(struct app *app, struct thread_row *row, const struc
            outbox_card(app, row, r.id, -1, row->t.channel, row->t.to, err);
 }
 
-/* ---- asking
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- asking ------------------------------------------------------------------------------ */
 
 static bool policy_of(struct app *app, const struct request_row *r, struct policy *out)
 {
@@ -227,9 +224,7 @@ bool request_ask_failed(struct app *app, const char *id, int64_t ask, struct err
     return request_ask(app, id, ask + 1, err);
 }
 
-/* ---- deciding
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- deciding ---------------------------------------------------------------------------- */
 
 /* The atomic change from open, its event, and every place that shows it. */
 static bool conclude(struct app *app, const struct request_row *r, const char *status,
@@ -514,9 +509,7 @@ bool request_vote(struct app *app, const struct vote_in *in, struct vote_out *ou
                                            : vote_on_approval(app, &r, in, person, out, err);
 }
 
-/* ---- time
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- time -------------------------------------------------------------------------------- */
 
 bool request_timer(struct app *app, const struct timer_row *timer, struct err *err)
 {

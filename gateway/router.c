@@ -8,8 +8,7 @@
 
 enum { TITLE_BYTES = 160 };
 
-/* ---- storing
- * ----------------------------------------------------------------------------------------- */
+/* ---- storing ----------------------------------------------------------------------------- */
 
 /* Every text member of struct arrival that outlives the webhook. */
 static const struct {
@@ -72,8 +71,7 @@ bool router_store(struct app *app, const char *instance, const struct arrival *i
                                       &id, err);
 }
 
-/* ---- threads
- * ------------------------------------------------------------------------------------------ */
+/* ---- threads ----------------------------------------------------------------------------- */
 
 bool router_start_thread(struct app *app, const struct new_thread *in, const char **id,
                          struct err *err)
@@ -174,8 +172,7 @@ static bool start_by_route(struct app *app, const struct route *route, const cha
     return router_start_thread(app, &t, &id, err);
 }
 
-/* ---- messages and decisions
- * -------------------------------------------------------------------------------- */
+/* ---- messages and decisions -------------------------------------------------------------- */
 
 static void tell_sender(struct app *app, const char *instance, const struct arrival *in,
                         const char *text)

@@ -25,8 +25,7 @@
 
 enum { MAX_LETTERS = 4096, STOP_GRACE_MS = 4000 };
 
-/* ---- signals: a thread that waits for them
- * ------------------------------------------------------------------- */
+/* ---- signals: a thread that waits for them ----------------------------------------------- */
 
 struct signals {
     struct mailbox *to;
@@ -67,9 +66,7 @@ static void block_signals(struct signals *s)
     signal(SIGXFSZ, SIG_IGN); /* a full quota is an error of a write, not an end */
 }
 
-/* ---- systemd
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- systemd ----------------------------------------------------------------------------- */
 
 /* sd_notify(3)'s protocol: one datagram to NOTIFY_SOCKET. */
 static void notify(const char *state)
@@ -89,9 +86,7 @@ static void notify(const char *state)
     close(fd);
 }
 
-/* ---- configuration
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- configuration ----------------------------------------------------------------------- */
 
 const struct config_options *serve_config_options(enum config_mode mode)
 {
@@ -113,9 +108,7 @@ static char *memory_file(struct arena *a, const char *name, const char *text)
     return arena_printf(a, "/proc/self/fd/%d", fd);
 }
 
-/* ---- the parts
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- the parts --------------------------------------------------------------------------- */
 
 static bool start_edges(struct app *app, struct arena *a, struct err *err)
 {

@@ -19,8 +19,7 @@ enum {
     MOST_READ_ATTEMPTS = 5,
 };
 
-/* ---- argv and environment
- * --------------------------------------------------------------------------------- */
+/* ---- argv and environment ---------------------------------------------------------------- */
 
 /* A value must not turn into an option, nor hold what no argument may hold, unless the argument's
  * own pattern says that it may. */
@@ -145,9 +144,7 @@ static const char *const *argv_of(struct app *app, const struct json *list)
     return out;
 }
 
-/* ---- concluding
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- concluding -------------------------------------------------------------------------- */
 
 static bool end_run(struct app *app, struct tool_run_row *run, struct err *err)
 {
@@ -193,9 +190,7 @@ static bool refuse_call(struct app *app, const struct thread_row *row, const str
                            error_result(app, why), e->call == 0, true, err);
 }
 
-/* ---- repositories
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- repositories ------------------------------------------------------------------------ */
 
 static const struct github_settings *github_of(const struct config *config, const char *repo)
 {
@@ -239,8 +234,7 @@ static bool repo_of(struct app *app, const struct thread_row *row, struct source
     return out->github != NULL;
 }
 
-/* ---- little machines: reads and look-ups
- * -------------------------------------------------------------------------- */
+/* ---- little machines: reads and look-ups ------------------------------------------------- */
 
 static bool conclude_read(struct app *app, struct tool_run_row *run, const struct json *value,
                           const char *error, struct err *err)
@@ -446,9 +440,7 @@ bool tool_reconcile(struct app *app, struct err *err)
     return true;
 }
 
-/* ---- commands
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- commands ---------------------------------------------------------------------------- */
 
 /* What a command's row keeps; everything that its ending needs. */
 static struct json *command_spec_json(struct app *app, const struct tool_run *run,
@@ -703,9 +695,7 @@ bool tool_run_stage(struct app *app, struct thread_row *row, const struct pipeli
     return app_append(app, row->t.id, EVENT_STAGE_STARTED, "system", data, NULL, err);
 }
 
-/* ---- endings
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- endings ----------------------------------------------------------------------------- */
 
 static const char *outcome_word(const struct command_result *r)
 {
@@ -893,9 +883,7 @@ bool tool_command_ended(struct app *app, const struct command_result *r, struct 
                                             : conclude_stage(app, &run, spec, r, outcome, err);
 }
 
-/* ---- replies of calls
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- replies of calls -------------------------------------------------------------------- */
 
 static bool not_modified(struct app *app, const struct http_job *job, struct json *reply,
                          struct err *err)
@@ -926,6 +914,7 @@ static bool read_reply(struct app *app, struct tool_run_row *run, const struct h
     const char *etag = http_job_answer_header(job, "etag");
     const char *body = utf8_clean(app->a, job->answer);
     json_set_int(app->a, reply, "status", job->status);
+    json_set_int(app->a, reply, "at_ms", app->now_ms);
     json_set_text(app->a, reply, "body", body);
     if (job->status == 304 && !not_modified(app, job, reply, err))
         return false;
