@@ -160,7 +160,7 @@ static sqlite3_stmt *prepare(struct db *db, const char *sql, struct err *err)
 static void bind(sqlite3_stmt *statement, const struct db_arg *args, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        char name[8];
+        char name[24];
         snprintf(name, sizeof name, "$%zu", i + 1);
         int at = sqlite3_bind_parameter_index(statement, name);
         if (at == 0)

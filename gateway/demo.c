@@ -35,8 +35,7 @@ struct demo {
     int deliveries;
 };
 
-/* ---- small words
- * ---------------------------------------------------------------------------------------------- */
+/* ---- small words ------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t interrupted;
 
@@ -106,9 +105,7 @@ static bool run(struct demo *d, const char *const *argv, struct err *err)
            fail(err, ERR_TRANSIENT, "%s %s did not succeed", argv[0], argv[1]);
 }
 
-/* ---- the shop
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- the shop ---------------------------------------------------------------------------- */
 
 static bool commit(struct demo *d, const char *message, char **sha, struct err *err)
 {
@@ -188,9 +185,7 @@ static bool make_folder(struct demo *d, struct err *err)
            write_file(d, "e2e.sh", demo_file("e2e.sh"), 0755, err) && make_shop(d, err);
 }
 
-/* ---- the gateway
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- the gateway ------------------------------------------------------------------------- */
 
 /* A free port of the moment; the gateway says so if somebody was faster. */
 static int free_port(void)
@@ -219,7 +214,8 @@ static bool start_gateway(struct demo *d, int port, struct err *err)
 {
     char *log = arena_printf(d->a, "%s/gateway.log", d->folder);
     char *config = arena_printf(d->a, "%s/signoff.yaml", d->folder);
-    char *argv[] = {"signoff", "serve", "--config", config, NULL};
+    char *argv[] = {arena_strdup(d->a, "signoff"), arena_strdup(d->a, "serve"),
+                    arena_strdup(d->a, "--config"), config, NULL};
     posix_spawn_file_actions_t actions;
     char text[16];
     snprintf(text, sizeof text, "%d", port);
@@ -256,9 +252,7 @@ static void stop_gateway(struct demo *d)
     d->gateway = 0;
 }
 
-/* ---- public doors
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- public doors ------------------------------------------------------------------------ */
 
 static bool api(struct demo *d, const char *method, const char *path, const char *key,
                 const struct json *body, const struct json **out, struct err *err)
@@ -390,9 +384,7 @@ static bool tell_thread(struct demo *d, const struct json *thread, struct told *
     return true;
 }
 
-/* ---- the story
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- the story --------------------------------------------------------------------------- */
 
 enum { MOST_THREADS = 200 };
 
@@ -559,7 +551,7 @@ static void remove_folder(struct demo *d)
     struct err err = ERR_INIT;
     const char *const argv[] = {"rm", "-rf", d->folder, NULL};
     char *folder = d->folder;
-    d->folder = "/";
+    d->folder = arena_strdup(d->a, "/");
     if (!run(d, argv, &err))
         fprintf(stderr, "signoff demo: %s stays: %s\n", folder, err.text);
 }

@@ -468,7 +468,7 @@ static const struct tool_run *run_config(struct app *app, const struct tool_run_
     return NULL;
 }
 
-static bool start_command(struct app *app, struct tool_run_row *run, struct err *err)
+static void start_command(struct app *app, struct tool_run_row *run)
 {
     struct json *spec = json_parse_own(app->a, run->spec);
     char *id = arena_printf(app->a, "%s.%lld", run->id, (long long)run->attempt);
@@ -483,7 +483,6 @@ static bool start_command(struct app *app, struct tool_run_row *run, struct err 
         .max_output = (size_t)json_int_or(json_get(spec, "output_bytes"), 256 * 1024)};
     app_command(app, &command);
     metrics_add(app->metrics, METRIC_TOOLS_STARTED, 1);
-    return true;
 }
 
 static bool add_command(struct app *app, const char *thread, int64_t call, const char *kind,
@@ -500,7 +499,8 @@ static bool add_command(struct app *app, const char *thread, int64_t call, const
                                .attempt = 1,
                                .started_at_ms = app->now_ms};
     *run_id = run.id;
-    return start_command(app, &run, err) && store_add_tool_run(&app->store, &run, err);
+    start_command(app, &run);
+    return store_add_tool_run(&app->store, &run, err);
 }
 
 static bool append_started(struct app *app, const struct thread_row *row, const struct effect *e,
@@ -872,7 +872,8 @@ bool tool_command_ended(struct app *app, const struct command_result *r, struct 
          * ever will, so this is the first start and not a second. */
         run.attempt++;
         run.state = "running";
-        return start_command(app, &run, err) && store_set_tool_run(&app->store, &run, err) &&
+        start_command(app, &run);
+        return store_set_tool_run(&app->store, &run, err) &&
                db_run(app->store.db, "UPDATE tool_runs SET spec = $2 WHERE id = $1",
                       DB_ARGS(db_text(run.id), db_text(run.spec)), err);
     }
