@@ -7,7 +7,7 @@
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], COMMAND_RUNNER_WORD) == 0)
+    if (argc >= 2 && strcmp(argv[1], COMMAND_RUNNER_WORD) == 0)
         return command_runner_main(argc, argv);
     const char *file = config_default_path();
     struct demo_options demo = {0};
