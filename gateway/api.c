@@ -151,7 +151,7 @@ static bool launched_before(struct app *app, const struct launch *in, const char
 
 static bool launch(struct app *app, const struct api_call *call, struct err *err)
 {
-    struct launch in;
+    struct launch in = {0};
     const char *id;
     if (!read_body(app, call->request, launch_rows, COUNT(launch_rows), &in, err) ||
         !launched_before(app, &in, &id, err))
@@ -198,7 +198,7 @@ static const struct field event_rows[] = {
 
 static bool add_event(struct app *app, const struct api_call *call, struct err *err)
 {
-    struct event_in in;
+    struct event_in in = {0};
     const char *id;
     enum event_type type;
     if (!read_body(app, call->request, event_rows, COUNT(event_rows), &in, err) ||
@@ -323,7 +323,7 @@ static bool answer_vote(struct app *app, const struct api_call *call, const stru
 
 static bool decide(struct app *app, const struct api_call *call, struct err *err)
 {
-    struct decision_in in;
+    struct decision_in in = {0};
     struct vote_out out;
     const char *via, *why;
     if (!read_body(app, call->request, decision_rows, COUNT(decision_rows), &in, err))
@@ -407,7 +407,7 @@ static bool newest_open(struct app *app, const char *thread, const char **id, st
 
 static bool ask(struct app *app, const struct api_call *call, struct err *err)
 {
-    struct ask_in in;
+    struct ask_in in = {0};
     struct thread_row row;
     const char *id;
     if (!read_body(app, call->request, ask_rows, COUNT(ask_rows), &in, err))
@@ -468,7 +468,7 @@ static bool answer_environment(struct app *app, const struct api_call *call,
 
 static bool lock(struct app *app, const struct api_call *call, struct err *err)
 {
-    struct lock_in in;
+    struct lock_in in = {0};
     const struct environment *env = config_environment(app->config, call->id);
     if (env == NULL)
         return fail(err, ERR_MISSING, "I know no environment %s", call->id);
