@@ -10,7 +10,7 @@
 
 enum { REPORT_MAX = 2000 }; /* problems that are kept; nobody reads more */
 
-/* ---- what the decoder asks and tells -------------------------------------------------------- */
+/* ---- what the decoder asks and tells ----------------------------------------------------- */
 
 static void on_problem(void *ctx, enum problem_kind kind, const struct json *at, const char *key,
                        const char *sentence)
@@ -51,7 +51,7 @@ static void report_file(struct loader *l, int line, const char *sentence)
                                           .sentence = sentence});
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 static void set_folder(struct config *c, const char *path)
 {
@@ -139,7 +139,7 @@ void config_free(struct config *config)
     free(config);
 }
 
-/* ---- looking up ----------------------------------------------------------------------------- */
+/* ---- looking up -------------------------------------------------------------------------- */
 
 #define FIND(list, count, wanted)                            \
     for (size_t i = 0; (wanted) != NULL && i < (count); i++) \

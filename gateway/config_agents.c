@@ -1,4 +1,6 @@
 /* Agents: their tools, and the files of their prompts and playbooks. */
+#include "agents/intents.h"
+#include "agents/playbook.h"
 #include "gateway/base/template.h"
 #include "gateway/base/text.h"
 #include "gateway/config_private.h"
@@ -13,7 +15,7 @@ enum {
 
 static const char *const prompt_names[] = {"agent", "tools", "people", "environments", "limits"};
 
-/* ---- files ---------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------- */
 
 /* The bytes of a file that an agent names: the file itself, else the built-in copy of its name. */
 static bool read_agent_file(struct loader *l, const char *path, size_t max, struct span *out,
@@ -47,7 +49,7 @@ static void report_in_file(struct loader *l, const char *path, int line, const c
                       .order = yaml_line(named_at)});
 }
 
-/* ---- prompts -------------------------------------------------------------------------------- */
+/* ---- prompts ----------------------------------------------------------------------------- */
 
 /* A hole stands on one line, so each line is checked by itself and every problem is found. */
 static void check_prompt_lines(struct loader *l, const struct agent_words *w,
@@ -135,7 +137,7 @@ static void read_prompt(struct loader *l, const struct agent_words *w, struct ag
     check_prompt_lines(l, w, agent, prompt_variables(a, agent));
 }
 
-/* ---- playbooks ------------------------------------------------------------------------------ */
+/* ---- playbooks --------------------------------------------------------------------------- */
 
 static void read_playbook(struct loader *l, const struct agent_words *w,
                           struct agent_source *source)
@@ -157,6 +159,40 @@ static void read_playbook(struct loader *l, const struct agent_words *w,
         source->playbook = rules;
 }
 
+struct playbook_place {
+    struct loader *l;
+    const struct agent_words *w;
+};
+
+static void report_playbook(void *ctx, enum problem_kind kind, const struct json *at,
+                            const char *key_path, const char *sentence)
+{
+    const struct playbook_place *place = ctx;
+    (void)kind; /* a playbook has errors only */
+    report_in_file(place->l, place->w->playbook, at == NULL ? 0 : yaml_line(at),
+                   key_path == NULL ? "playbook" : key_path,
+                   value_node(place->w->source, "playbook"), sentence);
+}
+
+/* Its rules may say what the agent may: its tools and the words that every agent has. */
+static void parse_playbook(struct loader *l, const struct agent_words *w, struct agent *agent,
+                           const struct agent_source *source)
+{
+    struct arena *a = &l->config->arena;
+    struct step_intent *intents;
+    struct playbook *playbook = NULL;
+    struct playbook_place place = {.l = l, .w = w};
+    struct problems problems = {.report = report_playbook, .ctx = &place};
+    if (source->playbook == NULL)
+        return;
+    size_t n = agent_intents(agent, a, &intents);
+    const char **names = ARENA_ARRAY(a, const char *, n + 1);
+    for (size_t i = 0; i < n; i++)
+        names[i] = intents[i].name;
+    if (playbook_parse(a, source->playbook, names, &problems, &playbook))
+        agent->playbook = playbook;
+}
+
 static bool uses_playbook(const struct model_config *model)
 {
     return model != NULL && model->provider == MODEL_PLAYBOOK;
@@ -174,7 +210,7 @@ static void check_playbook(struct loader *l, const struct agent_words *w)
                 "is left out: llm.fallback cannot answer for this agent");
 }
 
-/* ---- tools ---------------------------------------------------------------------------------- */
+/* ---- tools ------------------------------------------------------------------------------- */
 
 static void no_such_tool(struct loader *l, const struct json *source, const char *key,
                          const char *name)
@@ -239,6 +275,8 @@ static void build_prefetch(struct loader *l, const struct agent_words *w, struct
             ERROR_AT(l, w->source, "prefetch", "%s acts; only tools that read run unasked", name);
         else if (tool != NULL && !takes_no_arguments(tool))
             ERROR_AT(l, w->source, "prefetch", "%s has an argument that is required", name);
+        else if (tool != NULL && agent_tool(agent, name) == NULL)
+            ERROR_AT(l, w->source, "prefetch", "%s is none of this agent's tools", name);
         else if (tool != NULL)
             kept[n++] = name;
     }
@@ -246,7 +284,7 @@ static void build_prefetch(struct loader *l, const struct agent_words *w, struct
     agent->n_prefetch = n;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------ */
+/* ---- the whole --------------------------------------------------------------------------- */
 
 static void build_agent(struct loader *l, const struct agent_words *w, struct agent *agent,
                         struct agent_source *source)
@@ -261,6 +299,7 @@ static void build_agent(struct loader *l, const struct agent_words *w, struct ag
     build_prefetch(l, w, agent);
     read_playbook(l, w, source);
     check_playbook(l, w);
+    parse_playbook(l, w, agent, source);
     read_prompt(l, w, agent, source);
 }
 

@@ -13,7 +13,7 @@ static const char *without_final_slash(struct arena *a, const char *url)
     return url != NULL ? arena_strndup(a, url, len) : NULL;
 }
 
-/* ---- server and store ----------------------------------------------------------------------- */
+/* ---- server and store -------------------------------------------------------------------- */
 
 static const char *folder_of(struct arena *a, const char *path)
 {
@@ -84,7 +84,7 @@ void build_server(struct loader *l)
     l->config->log = l->words.log;
 }
 
-/* ---- models --------------------------------------------------------------------------------- */
+/* ---- models ------------------------------------------------------------------------------ */
 
 static const char *default_base_url(enum model_provider provider)
 {
@@ -132,7 +132,7 @@ void build_models(struct loader *l)
     l->config->llm.fallback = fallback;
 }
 
-/* ---- people --------------------------------------------------------------------------------- */
+/* ---- people ------------------------------------------------------------------------------ */
 
 static void refuse_double(struct loader *l, const struct person *person, const char *key,
                           const char *value, const char *prefix)
@@ -171,7 +171,7 @@ void build_people(struct loader *l)
     }
 }
 
-/* ---- channels and sources ------------------------------------------------------------------- */
+/* ---- channels and sources ---------------------------------------------------------------- */
 
 static const struct variant *find_variant(struct loader *l, const struct json *object,
                                           const struct variant *variants, size_t n)
@@ -327,7 +327,7 @@ void build_instances(struct loader *l)
     build_sources(l);
 }
 
-/* ---- policies ------------------------------------------------------------------------------- */
+/* ---- policies ---------------------------------------------------------------------------- */
 
 void build_policies(struct loader *l)
 {
@@ -348,11 +348,13 @@ void build_policies(struct loader *l)
     }
 }
 
-/* ---- environments --------------------------------------------------------------------------- */
+/* ---- environments ------------------------------------------------------------------------ */
 
 static void build_freeze(struct loader *l, const struct freeze_words *w, struct freeze *out)
 {
     *out = w->freeze;
+    if (w->source->type != JSON_OBJECT)
+        return;
     bool has_days = json_get(w->source, "days") != NULL;
     bool has_dates = json_get(w->source, "from") != NULL || json_get(w->source, "to") != NULL;
     if (has_days == has_dates)
@@ -404,7 +406,7 @@ void build_environments(struct loader *l)
     }
 }
 
-/* ---- routes and keys ------------------------------------------------------------------------ */
+/* ---- routes and keys --------------------------------------------------------------------- */
 
 void build_routes(struct loader *l)
 {

@@ -10,7 +10,7 @@ enum kind { CHANNEL, SOURCE, AGENT, TOOL, POLICY, ENVIRONMENT, PIPELINE, PERSON,
 static const char *const kind_names[] = {"channel",     "source",   "agent",  "tool", "policy",
                                          "environment", "pipeline", "person", "role"};
 
-/* ---- names ---------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------- */
 
 static const char **add_roles(const struct people *people, const char **names)
 {
@@ -78,7 +78,7 @@ static bool exists(struct loader *l, const struct json *object, const char *key,
     return false;
 }
 
-/* ---- addresses ------------------------------------------------------------------------------ */
+/* ---- addresses --------------------------------------------------------------------------- */
 
 static const char *identity_on(const struct person *person, const char *channel_type)
 {
@@ -145,7 +145,7 @@ static void check_contact(struct loader *l, const struct json *object, const cha
     l->problems.path = before;
 }
 
-/* ---- policies ------------------------------------------------------------------------------- */
+/* ---- policies ---------------------------------------------------------------------------- */
 
 static bool check_rule(struct loader *l, const struct rule *rule, const struct json *j)
 {
@@ -232,7 +232,7 @@ static void check_policy(struct loader *l, const struct policy *policy)
                 policy->escalate.to);
 }
 
-/* ---- repositories --------------------------------------------------------------------------- */
+/* ---- repositories ------------------------------------------------------------------------ */
 
 static const struct github_settings *github_of(const struct source_config *source)
 {
@@ -338,7 +338,7 @@ static void check_agent_repo(struct loader *l, const struct agent *agent, const 
                            : "is required: its tools read a repository, and there are several");
 }
 
-/* ---- environments and pipelines ------------------------------------------------------------- */
+/* ---- environments and pipelines ---------------------------------------------------------- */
 
 static bool has_stage_in(const struct config *c, const char *environment)
 {
@@ -418,7 +418,7 @@ static void check_pipeline(struct loader *l, const struct pipeline *pipeline,
     check_contact(l, w->source, "report", &pipeline->report);
 }
 
-/* ---- routes --------------------------------------------------------------------------------- */
+/* ---- routes ------------------------------------------------------------------------------ */
 
 static void check_from_channel(struct loader *l, const struct route *r, const struct json *source,
                                const struct channel_config *channel)
@@ -525,7 +525,7 @@ static void check_route(struct loader *l, size_t index)
         warn_shadowed(l, index, source);
 }
 
-/* ---- agents, tools, keys -------------------------------------------------------------------- */
+/* ---- agents, tools, keys ----------------------------------------------------------------- */
 
 static void check_agent(struct loader *l, const struct agent *agent, const struct json *source,
                         const struct repos *repos)

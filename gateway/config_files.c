@@ -18,13 +18,12 @@ bool read_whole_file(struct arena *a, const char *path, size_t max, struct span 
                      struct err *err)
 {
     struct stat st;
+    /* Asked before it is opened: opening a pipe or a terminal would wait for somebody. */
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return fail(err, ERR_INVALID, "cannot be read: %s is no regular file", path);
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return fail(err, ERR_MISSING, "cannot be read: %s: %s", path, strerror(errno));
-    if (fstat(fileno(file), &st) != 0 || S_ISDIR(st.st_mode)) {
-        fclose(file);
-        return fail(err, ERR_INVALID, "cannot be read: %s is a folder", path);
-    }
     char *bytes = arena_alloc(a, max + 1);
     size_t len = fread(bytes, 1, max + 1, file);
     bool broken = ferror(file) != 0;

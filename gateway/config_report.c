@@ -137,7 +137,7 @@ int config_check_main(const char *path, const struct config_options *options, bo
     return report.errors == 0 ? 0 : 2;
 }
 
-/* ---- the manual ----------------------------------------------------------------------------- */
+/* ---- the manual -------------------------------------------------------------------------- */
 
 static void add_table(struct strbuf *out, const struct field *rows, size_t n, const char *prefix)
 {

@@ -11,7 +11,7 @@
 #define KIB       ((int64_t)1024)
 #define MIB       (KIB * 1024)
 
-/* ---- server, store, log, llm ---------------------------------------------------------------- */
+/* ---- server, store, log, llm ------------------------------------------------------------- */
 
 static const struct field tls_rows[] = {
     F_TEXT(struct tls_words, cert, "cert", FIELD_REQUIRED, NULL,
@@ -99,7 +99,7 @@ static const struct field model_rows[] = {
               "asked when the model does not answer"),
 };
 
-/* ---- people --------------------------------------------------------------------------------- */
+/* ---- people ------------------------------------------------------------------------------ */
 
 static const struct field people_rows[] = {
     F_LINE(struct person, line),
@@ -118,7 +118,7 @@ static const struct field people_rows[] = {
            .check = check_time_zone),
 };
 
-/* ---- channels ------------------------------------------------------------------------------- */
+/* ---- channels ---------------------------------------------------------------------------- */
 
 #define TYPE_ROW(sentence)                                                                   \
     {                                                                                        \
@@ -226,7 +226,7 @@ const struct variant channel_variants[] = {
 };
 const size_t n_channel_variants = COUNT(channel_variants);
 
-/* ---- sources -------------------------------------------------------------------------------- */
+/* ---- sources ----------------------------------------------------------------------------- */
 
 static const struct field github_rows[] = {
     F_NAME(struct github_settings, name),
@@ -273,7 +273,7 @@ const struct variant source_variants[] = {
 };
 const size_t n_source_variants = COUNT(source_variants);
 
-/* ---- routes --------------------------------------------------------------------------------- */
+/* ---- routes ------------------------------------------------------------------------------ */
 
 static const char *const whens[] = {"mention", "direct_message", "command", "message", NULL};
 
@@ -296,7 +296,7 @@ static const struct field route_rows[] = {
     F_TEXT(struct route_words, route.pipeline, "pipeline", 0, NULL, "… or a pipeline"),
 };
 
-/* ---- agents --------------------------------------------------------------------------------- */
+/* ---- agents ------------------------------------------------------------------------------ */
 
 static const struct field limits_rows[] = {
     F_INT(struct limits, steps, "steps", 0, 1, 10000, "20", "model calls in one thread"),
@@ -353,7 +353,7 @@ static const struct field agent_rows[] = {
     F_JSON(struct agent_words, agent.vars, "vars", 0, "further variables of its prompt"),
 };
 
-/* ---- tools ---------------------------------------------------------------------------------- */
+/* ---- tools ------------------------------------------------------------------------------- */
 
 static const char *const arg_types[] = {"string", "integer", "number", "boolean", NULL};
 
@@ -483,7 +483,7 @@ bool builtin_is_later(const char *name)
     return strcmp(name, "list_workflow_runs") == 0;
 }
 
-/* ---- environments, pipelines, keys ---------------------------------------------------------- */
+/* ---- environments, pipelines, keys ------------------------------------------------------- */
 
 static const struct field freeze_rows[] = {
     F_LINE(struct freeze_words, freeze.line),
@@ -575,7 +575,7 @@ static const struct field key_rows[] = {
            "whose votes its decisions are; without, it cannot decide"),
 };
 
-/* ---- the whole ------------------------------------------------------------------------------ */
+/* ---- the whole --------------------------------------------------------------------------- */
 
 const struct field config_rows[] = {
     F_SECTION(struct words, server, struct server_words, "server", 0, server_rows, "the doors"),

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- run ------------------------------------------------------------------------------------ */
+/* ---- run --------------------------------------------------------------------------------- */
 
 /* The texts of a spec that is kept as it is, wherever they stand. */
 static void check_spec_holes(struct loader *l, const struct json *j, const char *key,
@@ -123,7 +123,7 @@ static void read_run(struct loader *l, const struct json *object, const char *co
     l->problems.path = path;
 }
 
-/* ---- tools ---------------------------------------------------------------------------------- */
+/* ---- tools ------------------------------------------------------------------------------- */
 
 static void check_arg_keys(struct loader *l, const struct tool_arg *arg, const struct json *object)
 {
@@ -239,7 +239,7 @@ void build_tools(struct loader *l)
         build_tool(l, &l->words.tools[i], &c->tools[i]);
 }
 
-/* ---- pipelines ------------------------------------------------------------------------------ */
+/* ---- pipelines --------------------------------------------------------------------------- */
 
 static const char *const run_variables[] = {"sha",    "short_sha", "repo", "number", "title",
                                             "author", "merged_by", "base", "run",    NULL};

@@ -67,7 +67,7 @@ const char *shown_path(struct loader *l, const char *path)
                         path);
 }
 
-/* ---- repositories --------------------------------------------------------------------------- */
+/* ---- repositories ------------------------------------------------------------------------ */
 
 static const struct json *read_local_repo(struct loader *l, const struct json *node)
 {
@@ -111,7 +111,7 @@ bool same_repo(const struct json *a, const struct json *b)
     return x == NULL && y == NULL && text_eq(json_text_at(a, "path"), json_text_at(b, "path"));
 }
 
-/* ---- holes ---------------------------------------------------------------------------------- */
+/* ---- holes ------------------------------------------------------------------------------- */
 
 void check_holes(struct loader *l, const struct json *at, const char *key, const char *text,
                  const char *const *names)

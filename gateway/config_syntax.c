@@ -45,7 +45,7 @@ bool check_one_line(const char *text, struct err *err)
     return true;
 }
 
-/* ---- addresses ------------------------------------------------------------------------------ */
+/* ---- addresses --------------------------------------------------------------------------- */
 
 static bool is_port(const char *text)
 {
@@ -169,7 +169,7 @@ bool check_pem(const char *text, struct err *err)
            fail(err, ERR_INVALID, "must be PEM text: write file:PATH");
 }
 
-/* ---- people --------------------------------------------------------------------------------- */
+/* ---- people ------------------------------------------------------------------------------ */
 
 bool check_address(const char *text, struct err *err)
 {
@@ -203,7 +203,7 @@ bool check_login(const char *text, struct err *err)
            fail(err, ERR_INVALID, "must be a GitHub login, without @");
 }
 
-/* ---- time ----------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------------- */
 
 bool check_time_zone(const char *text, struct err *err)
 {
@@ -291,7 +291,7 @@ bool check_week_time(const char *text, struct err *err)
     return ok || fail(err, ERR_INVALID, "must be a weekday and a time as in fri 16:00");
 }
 
-/* ---- other words ---------------------------------------------------------------------------- */
+/* ---- other words ------------------------------------------------------------------------- */
 
 bool check_repo_name(const char *text, struct err *err)
 {

@@ -28,7 +28,7 @@ struct builder {
     struct err *err;
 };
 
-/* ---- what a plain scalar means: YAML 1.2, 10.3.2 -------------------------------------------- */
+/* ---- what a plain scalar means: YAML 1.2, 10.3.2 ----------------------------------------- */
 
 static bool is_one_of(const char *text, const char *const *words)
 {
@@ -110,7 +110,7 @@ static bool resolve_plain(struct json *j, const char *text, struct err *err)
     return true;
 }
 
-/* ---- the tree ------------------------------------------------------------------------------- */
+/* ---- the tree ---------------------------------------------------------------------------- */
 
 static struct yaml_node *node_new(struct builder *b, enum json_type type)
 {
@@ -280,7 +280,7 @@ static bool on_event(struct builder *b, const yaml_event_t *event)
     }
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 static int line_at(struct span in, size_t offset)
 {

@@ -689,7 +689,7 @@ static void decode_object(const struct decoder *d, void *out, const char *name)
         report_unknown(&whole, member);
     for (size_t i = 0; i < d->n; i++) {
         if (d->rows[i].key == NULL)
-            fill_from_place(&whole, &d->rows[i], name, out);
+            fill_from_place(d, &d->rows[i], name, out); /* whatever stands there */
         else
             decode_row(&whole, &d->rows[i], out);
     }

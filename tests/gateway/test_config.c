@@ -56,7 +56,9 @@ static const char *builtin_file(const char *path)
 {
     if (strcmp(path, "deploybot.md") == 0 || strcmp(path, "rollback.md") == 0)
         return "You are {{agent}} of {{people}}.\n{{tools}}\n";
-    return text_ends(path, ".playbook.yaml") ? "rules: []\n" : NULL;
+    return text_ends(path, ".playbook.yaml")
+               ? "rules: [{name: only, do: {intent: nothing_to_do, reason: x}}]\n"
+               : NULL;
 }
 
 static const char *const NOTHING[] = {NULL};
@@ -179,7 +181,7 @@ static struct config *load_whole(struct folder *f)
 {
     static const char *const ENV[] = {"TOKEN", "xoxb-1", "KEY", "0123456789abcdef", NULL};
     put(f, "prompt.md", "You are {{agent}} for {{team}}.\n");
-    put(f, "rules.yaml", "rules:\n  - {when: x}\n");
+    put(f, "rules.yaml", "rules:\n  - {name: a, do: {intent: nothing_to_do, reason: x}}\n");
     put(f, "secret", "shh\n");
     put(f, "deploy.sh", "#!/bin/sh\n");
     (void)chmod(arena_printf(&f->arena, "%s/deploy.sh", f->path), 0755);
@@ -229,8 +231,9 @@ Test(config_load, fills_the_agents_with_their_tools_and_files)
     cr_expect_eq(bot->n_prefetch, 2);
     cr_expect_str_eq(bot->contact.to, "role:dep");
     const struct agent_source *source = config_agent_source(c, "bot");
-    cr_expect_str_eq(json_text_at(source->playbook, "rules.0.when"), "x");
+    cr_expect_str_eq(json_text_at(source->playbook, "rules.0.name"), "a");
     cr_expect_eq(yaml_line(json_at(source->playbook, "rules.0")), 2);
+    cr_expect_not_null(bot->playbook);
     const struct agent *rollback = config_agent(c, "rollback");
     cr_expect(text_starts(rollback->prompt, "You are {{agent}} of"), "the built-in copy");
     cr_expect_null(config_agent_source(c, "rollback")->prompt_file);
@@ -457,6 +460,19 @@ static const struct {
     {"log: [info]\n", 1, "log: must be a mapping of keys to values"},
     {"colour: red\n", 1, "colour: is not a known key"},
     {"polices: {}\n", 1, "polices: is not a known key; did you mean policies?"},
+    /* what is no mapping where one is expected */
+    {"people: [x]\n", 1, "people.0: must be a mapping"},
+    {"routes: [x]\n", 1, "routes.0: must be a mapping"},
+    {"agents: {bot: [x]}\n", 1, "agents.bot: must be a mapping"},
+    {"tools: {t: x}\n", 1, "tools.t: must be a mapping"},
+    {"policies: {p: 3}\n", 1, "policies.p: must be a mapping"},
+    {"environments: {a: true}\n", 1, "environments.a: must be a mapping"},
+    {"environments: {a: {freeze: [x]}}\n", 1, "environments.a.freeze.0: must be a mapping"},
+    {"pipelines: {shop: []}\n", 1, "pipelines.shop: must be a mapping"},
+    {PIPE "      - x\n", 4, "pipelines.shop.stages.0: must be a mapping"},
+    {PIPE "      - {name: x, run: []}\n", 4, "pipelines.shop.stages.0.run: must be a mapping"},
+    {"api_keys: [x]\n", 1, "api_keys.0: must be a mapping"},
+    {AGENT ", contact: x}}\n", 1, "agents.bot.contact: must be a mapping"},
     /* server, store, log, llm */
     {"server: {listen: 8080}\n", 1, "server.listen: must be a text"},
     {"server: {listen: \"host:8080\"}\n", 1, "server.listen: must be ADDRESS:PORT"},
@@ -545,6 +561,8 @@ static const struct {
     {"llm: {model: m, base_url: \"http://h\"}\nagents: {bot: {}}\n", 2,
      "agents.bot.prompt: is required (there is no prompts/bot.md)"},
     {AGENT ", prompt: gone.md}}\n", 1, "agents.bot.prompt: cannot be read: "},
+    {AGENT ", prompt: /dev/tty}}\n", 1,
+     "agents.bot.prompt: cannot be read: /dev/tty is no regular file"},
     {"agents: {bot: {playbook: gone.yaml}}\n", 1, "agents.bot.playbook: cannot be read: "},
     {AGENT ", tools: [list_git_commit], repo: a/b}}\n", 1,
      "agents.bot.tools: there is no tool list_git_commit; did you mean list_git_commits?"},
@@ -897,6 +915,20 @@ Test(config_check_main, shows_foreign_text_as_one_harmless_line)
 
 /* ---- what we ship --------------------------------------------------------------------------- */
 
+/* The files in prompts/, which are what is built in. */
+static const char *shipped_file(const char *path)
+{
+    static char text[1 << 16];
+    char full[256];
+    (void)snprintf(full, sizeof full, "%s/../prompts/%s", TESTS_DIR, path);
+    FILE *file = fopen(full, "r");
+    if (file == NULL)
+        return NULL;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    (void)fclose(file);
+    return text;
+}
+
 static const char *any_value(void *ctx, const char *name)
 {
     (void)ctx;
@@ -907,7 +939,7 @@ Test(example, is_right_and_its_warnings_are_of_what_is_not_yet)
 {
     FOLDER;
     struct config_options options = {
-        .mode = CONFIG_CHECK, .env = any_value, .env_ctx = &f.arena, .builtin_file = builtin_file};
+        .mode = CONFIG_CHECK, .env = any_value, .env_ctx = &f.arena, .builtin_file = shipped_file};
     f.config =
         config_load(&f.arena, TESTS_DIR "/../config/signoff.example.yaml", &options, &f.report);
     cr_assert_not_null(f.config, "%s", said(&f, PROBLEM_ERROR));
