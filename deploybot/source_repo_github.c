@@ -13,7 +13,8 @@ enum {
     SECONDARY_WAIT_MS = 60000,
     LONGEST_WAIT_MS = 15 * 60000,
 };
-static const int64_t MERGED_SINCE_MS = 4LL * 24 * 3600 * 1000; /* GitHub keeps deliveries for three days */
+static const int64_t MERGED_SINCE_MS =
+    4LL * 24 * 3600 * 1000; /* GitHub keeps deliveries for three days */
 
 static struct look_up_step get(struct arena *a, const struct source_repo *repo, const char *url)
 {
@@ -22,8 +23,8 @@ static struct look_up_step get(struct arena *a, const struct source_repo *repo, 
     headers[n++] = (struct http_header){"Accept", "application/vnd.github+json"};
     headers[n++] = (struct http_header){"X-GitHub-Api-Version", "2022-11-28"};
     if (repo->github->token != NULL && *repo->github->token != '\0')
-        headers[n++] = (struct http_header){
-            "Authorization", arena_printf(a, "Bearer %s", repo->github->token)};
+        headers[n++] = (struct http_header){"Authorization",
+                                            arena_printf(a, "Bearer %s", repo->github->token)};
     return (struct look_up_step){.next = LOOK_UP_HTTP,
                                  .wire = {.method = "GET",
                                           .url = url,
@@ -69,8 +70,8 @@ static struct look_up_step wait_for_limit(const struct json *reply, int64_t now_
 {
     int64_t wait_ms = json_int_or(json_get(reply, "retry_after_ms"), 0), reset_s;
     const char *reset = json_text_at(reply, "x-ratelimit-reset");
-    if (wait_ms == 0 && text_eq(json_text_at(reply, "x-ratelimit-remaining"), "0") && reset != NULL &&
-        text_to_int(reset, 0, INT64_MAX / 1000, &reset_s))
+    if (wait_ms == 0 && text_eq(json_text_at(reply, "x-ratelimit-remaining"), "0") &&
+        reset != NULL && text_to_int(reset, 0, INT64_MAX / 1000, &reset_s))
         wait_ms = reset_s * 1000 - now_ms;
     if (wait_ms <= 0)
         wait_ms = SECONDARY_WAIT_MS;
@@ -85,14 +86,14 @@ struct walk {
     const struct source_repo *repo;
     const struct json *good; /* the replies that count, in order */
     size_t n_good;
-    bool stop;               /* `out` is the answer already */
+    bool stop; /* `out` is the answer already */
     struct look_up_step out;
 };
 
 /* Replies without those that said "slow down" (each was waited for); a last one that is fresh makes
  * the machine wait. */
-static struct walk begin(struct arena *a, const struct source_repo *repo, const struct json *replies,
-                         int64_t now_ms)
+static struct walk begin(struct arena *a, const struct source_repo *repo,
+                         const struct json *replies, int64_t now_ms)
 {
     struct walk w = {.a = a, .repo = repo};
     struct json *good = json_array(a);
@@ -122,7 +123,8 @@ static const struct json *page(struct walk *w, size_t index)
         return parsed;
     w->stop = true;
     if (status == 404 || status == 422)
-        w->out = look_up_failed("GitHub knows no such repository, branch, tag or commit, or the token may not see it");
+        w->out = look_up_failed(
+            "GitHub knows no such repository, branch, tag or commit, or the token may not see it");
     else if (status == 401)
         w->out = look_up_failed("GitHub does not accept the token: a person must renew it");
     else if (status == 409)
@@ -156,11 +158,13 @@ static struct json *commit_of(struct arena *a, const struct json *c)
     struct json *out = json_object(a);
     const char *message = json_text_or(c, "commit.message", "");
     json_set_text(a, out, "sha", json_text_or(c, "sha", ""));
-    json_set_text(a, out, "subject",
-                  text_truncate(a, arena_strndup(a, message, strcspn(message, "\r\n")), SUBJECT_BYTES));
+    json_set_text(
+        a, out, "subject",
+        text_truncate(a, arena_strndup(a, message, strcspn(message, "\r\n")), SUBJECT_BYTES));
     json_set_text(a, out, "author",
-                  json_text_at(c, "author.login") != NULL ? json_text_at(c, "author.login")
-                                                          : json_text_or(c, "commit.author.name", ""));
+                  json_text_at(c, "author.login") != NULL
+                      ? json_text_at(c, "author.login")
+                      : json_text_or(c, "commit.author.name", ""));
     json_set_text(a, out, "at", json_text_or(c, "commit.committer.date", ""));
     return out;
 }
@@ -170,8 +174,9 @@ static struct json *commit_of(struct arena *a, const struct json *c)
 static struct look_up_step resolve(struct walk *w, const char *ref)
 {
     if (w->n_good == 0)
-        return get(w->a, w->repo,
-                   arena_printf(w->a, "%s/commits/%s", repo_path(w->a, w->repo), url_encode(w->a, ref)));
+        return get(
+            w->a, w->repo,
+            arena_printf(w->a, "%s/commits/%s", repo_path(w->a, w->repo), url_encode(w->a, ref)));
     const struct json *commit = page(w, 0);
     if (commit == NULL)
         return w->out;
@@ -268,11 +273,13 @@ static struct look_up_step compare(struct walk *w, const char *what, const struc
     json_set_int(w->a, value, "ahead_by", json_int_or(json_get(first, "ahead_by"), 0));
     json_set_int(w->a, value, "behind_by", json_int_or(json_get(first, "behind_by"), 0));
     json_set(w->a, value, "commits", commits);
-    json_set_bool(w->a, value, "more", json_int_or(json_get(named, "total_commits"), 0) > MOST_COMMITS);
+    json_set_bool(w->a, value, "more",
+                  json_int_or(json_get(named, "total_commits"), 0) > MOST_COMMITS);
     return look_up_done(value);
 }
 
-/* Merged pull requests, newest first, until they are older than GitHub's own memory of deliveries. */
+/* Merged pull requests, newest first, until they are older than GitHub's own memory of deliveries.
+ */
 static struct look_up_step list_merged(struct walk *w, int64_t now_ms)
 {
     struct json *merged = json_array(w->a);
@@ -294,7 +301,8 @@ static struct look_up_step list_merged(struct walk *w, int64_t now_ms)
             struct json *data = json_object(w->a);
             json_set_text(w->a, data, "repo", w->repo->name);
             json_set_int(w->a, data, "number", json_int_or(json_get(pull, "number"), 0));
-            json_set_text(w->a, data, "title", text_truncate(w->a, json_text_or(pull, "title", ""), 500));
+            json_set_text(w->a, data, "title",
+                          text_truncate(w->a, json_text_or(pull, "title", ""), 500));
             json_set_text(w->a, data, "author", json_text_or(pull, "user.login", "ghost"));
             json_set_text(w->a, data, "merged_by", json_text_or(pull, "merged_by.login", "ghost"));
             json_set_text(w->a, data, "merged_at", json_text_or(pull, "merged_at", ""));
@@ -306,7 +314,8 @@ static struct look_up_step list_merged(struct walk *w, int64_t now_ms)
     }
     if (w->n_good == 0)
         return get(w->a, w->repo,
-                   arena_printf(w->a, "%s/pulls?state=closed&sort=updated&direction=desc&per_page=50",
+                   arena_printf(w->a,
+                                "%s/pulls?state=closed&sort=updated&direction=desc&per_page=50",
                                 repo_path(w->a, w->repo)));
     const char *next = next_page(w, w->n_good - 1);
     if (!old && next != NULL && w->n_good < MOST_PAGES)

@@ -183,7 +183,7 @@ static bool build(struct app *app, const struct delivery_row *d, struct message 
                             .replaces = d->replaces,
                             .text = json_text_or(stored, "text", ""),
                             .public_url = app->config->server.public_url,
-                            .repeat = d->attempts > 1 && d->looking,
+                            .repeat = d->doubt == DOUBT_REPEAT,
                             .sent_after_ms = d->first_sent_ms};
     if (strcmp(kind, "request") == 0) {
         struct request_row r;
@@ -246,7 +246,9 @@ bool outbox_due(struct app *app, struct delivery_row *d, struct err *err)
         return end_failed(app, d, "this channel cannot send", err);
     if (!build(app, d, &message, err))
         return false;
-    bool look = d->looking && c->ops->look_up != NULL && d->replaces == NULL;
+    if (d->doubt == DOUBT_LOOK && c->ops->look_up == NULL)
+        d->doubt = DOUBT_REPEAT;
+    bool look = d->doubt == DOUBT_LOOK;
     bool ok = look ? c->ops->look_up(c->settings, app->a, &message, &wire, &why)
                    : c->ops->render(c->settings, app->a, &message, &wire, &why);
     if (!ok)
@@ -324,15 +326,19 @@ static bool settle(struct app *app, struct delivery_row *d, const struct receipt
     case DELIVERY_RETRY:
         /* A look-up that found nothing: it is not there, so it is sent (again). */
         if (looked) {
-            d->looking = false;
+            d->doubt = DOUBT_NONE;
             d->attempts--;
         }
         return again(app, d, looked ? 1 : r->retry_after_ms, r->reason, err);
     case DELIVERY_REJECTED:
-        return end_failed(app, d, r->reason, err);
+        if (!looked || d->request == NULL)
+            return end_failed(app, d, r->reason, err);
+        /* It cannot be looked up, and it asks something: lost would be worse than double. */
+        d->doubt = DOUBT_REPEAT;
+        return again(app, d, 1, r->reason, err);
     case DELIVERY_UNKNOWN:
         metrics_add(app->metrics, METRIC_DELIVERIES_UNKNOWN, 1);
-        d->looking = d->replaces == NULL;
+        d->doubt = d->replaces == NULL ? DOUBT_LOOK : DOUBT_NONE;
         return again(app, d, r->retry_after_ms, r->reason, err);
     }
     UNREACHABLE();
@@ -372,7 +378,7 @@ bool outbox_reply(struct app *app, const struct http_job *job, struct err *err)
     if (!build(app, &d, &message, err))
         return false;
     struct wire_reply reply = reply_of(job);
-    bool looked = d.looking && c->ops->look_up != NULL && d.replaces == NULL;
+    bool looked = d.doubt == DOUBT_LOOK;
     struct receipt r = looked ? c->ops->settle_look_up(c->settings, app->a, &message, &reply)
                               : c->ops->settle(c->settings, app->a, &message, &reply);
     return settle(app, &d, &r, looked, err);
@@ -387,7 +393,7 @@ bool outbox_recover(struct app *app, struct err *err)
         return false;
     for (size_t i = 0; i < n; i++) {
         list[i].state = "due";
-        list[i].looking = list[i].replaces == NULL;
+        list[i].doubt = list[i].replaces == NULL ? DOUBT_LOOK : DOUBT_NONE;
         list[i].due_at_ms = app->now_ms;
         metrics_add(app->metrics, METRIC_DELIVERIES_UNKNOWN, 1);
         if (!store_set_delivery(&app->store, &list[i], err))

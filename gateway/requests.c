@@ -402,20 +402,27 @@ static bool vote_on_approval(struct app *app, const struct request_row *r, const
     return decided || outbox_edit_cards(app, r->id, err);
 }
 
-static bool is_choice(struct app *app, const struct request_row *r, const char *answer)
+/* The answer in full: one of the choices by its words or as "choice:N" (what buttons carry, whose
+ * values are short), or any words where no choice is asked for. NULL: it is none of them. */
+static const char *full_answer(struct app *app, const struct request_row *r, const char *answer)
 {
     const struct json *view = json_parse_own(app->a, r->view);
     const char *format = json_text_or(view, "options.format", "free_text");
+    const struct json *choices = json_at(view, "options.choices");
     if (strcmp(format, "yes_no") == 0)
-        return strcmp(answer, "yes") == 0 || strcmp(answer, "no") == 0;
-    if (strcmp(format, "multiple_choice") != 0)
-        return true;
-    JSON_EACH(choice, json_at(view, "options.choices"))
+        choices = json_parse_own(app->a, "[\"yes\",\"no\"]");
+    else if (strcmp(format, "multiple_choice") != 0)
+        return answer;
+    int64_t at = 0, wanted = -1;
+    bool by_number = text_starts(answer, "choice:") &&
+                     text_to_int(answer + strlen("choice:"), 0, INT32_MAX, &wanted);
+    JSON_EACH(choice, choices)
     {
-        if (text_eq(json_text(choice), answer))
-            return true;
+        if (text_eq(json_text(choice), answer) || (by_number && at == wanted))
+            return json_text(choice);
+        at++;
     }
-    return false;
+    return NULL;
 }
 
 static bool answer_question(struct app *app, const struct request_row *r, const struct vote_in *in,
@@ -426,11 +433,12 @@ static bool answer_question(struct app *app, const struct request_row *r, const 
         return refuse(app, in, r, VOTE_INVALID, "An answer needs words.", out, err);
     if (strlen(in->answer) > ANSWER_BYTES)
         return refuse(app, in, r, VOTE_INVALID, "This answer is too long.", out, err);
-    if (!is_choice(app, r, in->answer))
+    const char *answer = full_answer(app, r, in->answer);
+    if (answer == NULL)
         return refuse(app, in, r, VOTE_INVALID, "This is none of the choices.", out, err);
     if (!append_vote(app, r, in, person, err) ||
         !conclude(app, r, "answered", arena_printf(app->a, "person:%s", person->id), in->comment,
-                  in->answer, &won, err))
+                  answer, &won, err))
         return false;
     out->result = VOTE_DECIDED;
     return true;

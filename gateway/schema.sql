@@ -58,7 +58,7 @@ CREATE TABLE votes (
 CREATE TABLE deliveries (
     id TEXT PRIMARY KEY, thread TEXT, request TEXT, channel TEXT NOT NULL, message TEXT NOT NULL,
     state TEXT NOT NULL, attempts {int64} NOT NULL DEFAULT 0, due_at_ms {int64} NOT NULL,
-    lane TEXT NOT NULL, created_at_ms {int64} NOT NULL, first_sent_ms {int64}, looking {int64} NOT NULL DEFAULT 0,
+    lane TEXT NOT NULL, created_at_ms {int64} NOT NULL, first_sent_ms {int64}, doubt {int64} NOT NULL DEFAULT 0,
     external_id TEXT, replaces TEXT, in_thread TEXT, ask {int64}, error TEXT);
 CREATE INDEX deliveries_due ON deliveries (due_at_ms) WHERE state = 'due';
 CREATE INDEX deliveries_sending ON deliveries (id) WHERE state = 'sending';

@@ -151,10 +151,17 @@ bool store_list_requests(struct store *s, struct arena *a, const struct request_
 
 /* ---- deliveries, timers, tool runs --------------------------------------------------------- */
 
+/* What is in doubt about a message whose fate was unknown. */
+enum delivery_doubt {
+    DOUBT_NONE,
+    DOUBT_LOOK,   /* the next call looks whether it is there */
+    DOUBT_REPEAT, /* that cannot be told: it is sent again, marked as a repeat */
+};
+
 struct delivery_row {
     const char *id, *thread, *request, *channel, *message, *state, *lane;
     int64_t attempts, due_at_ms, created_at_ms, first_sent_ms;
-    bool looking; /* the next call is the look-up of an ambiguous post */
+    int64_t doubt; /* enum delivery_doubt */
     const char *external_id, *replaces, *in_thread, *error;
     int64_t ask; /* the request's ask step it carries out; −1: none */
 };

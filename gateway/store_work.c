@@ -3,7 +3,7 @@
 
 #define DELIVERY_COLUMNS                                                                       \
     "id, thread, request, channel, message, state, lane, attempts, due_at_ms, created_at_ms, " \
-    "first_sent_ms, looking, external_id, replaces, in_thread, ask, error"
+    "first_sent_ms, doubt, external_id, replaces, in_thread, ask, error"
 
 static void read_deliveries(struct arena *a, const struct db_rows *r, struct delivery_row **out,
                             size_t *count)
@@ -23,7 +23,7 @@ static void read_deliveries(struct arena *a, const struct db_rows *r, struct del
             .due_at_ms = db_cell_int(r, i, 8),
             .created_at_ms = db_cell_int(r, i, 9),
             .first_sent_ms = db_cell_int(r, i, 10),
-            .looking = db_cell_int(r, i, 11) != 0,
+            .doubt = db_cell_int(r, i, 11),
             .external_id = db_cell_text(r, i, 12),
             .replaces = db_cell_text(r, i, 13),
             .in_thread = db_cell_text(r, i, 14),
@@ -50,10 +50,10 @@ bool store_set_delivery(struct store *s, const struct delivery_row *d, struct er
 {
     return db_run(s->db,
                   "UPDATE deliveries SET state = $2, attempts = $3, due_at_ms = $4, "
-                  "first_sent_ms = $5, looking = $6, external_id = $7, in_thread = $8, error = $9, "
+                  "first_sent_ms = $5, doubt = $6, external_id = $7, in_thread = $8, error = $9, "
                   "message = $10 WHERE id = $1",
                   DB_ARGS(db_text(d->id), db_text(d->state), db_int(d->attempts),
-                          db_int(d->due_at_ms), db_int(d->first_sent_ms), db_int(d->looking),
+                          db_int(d->due_at_ms), db_int(d->first_sent_ms), db_int(d->doubt),
                           db_text(d->external_id), db_text(d->in_thread), db_text(d->error),
                           db_text(d->message)),
                   err);
