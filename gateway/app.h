@@ -153,8 +153,8 @@ bool model_due(struct app *app, struct tool_run_row *run, struct err *err) NODIS
 bool model_reply(struct app *app, struct tool_run_row *run, const struct http_job *job,
                  struct err *err) NODISCARD;
 
-/* ---- tools.c: commands, reads and look-ups
- * -------------------------------------------------------------- */
+/* ---- tools.c, commands.c, look_ups.c: what acts and what only reads
+ * --------------------------------------------------------- */
 
 enum tool_start { TOOL_STARTED_NOW, TOOL_MUST_WAIT, TOOL_ENDED_AT_ONCE };
 bool tool_run(struct app *app, struct thread_row *row, const struct agent *agent,
