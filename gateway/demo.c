@@ -26,7 +26,8 @@ enum { WAIT_MS = 60000, POLL_MS = 50, SHA_LENGTH = 40 };
 extern char **environ;
 
 struct demo {
-    struct arena *a;
+    struct arena *a;    /* of the act that is under way */
+    struct arena *kept; /* of the whole demo */
     bool by_itself;
     char *folder, *url;
     char *webhook_secret, *admin_key, *alice_key;
@@ -304,64 +305,130 @@ static bool merge(struct demo *d, int number, const char *title, const char *sha
             fail(err, ERR_INVALID, "the webhook was refused: %s", client_error(d->a, &answer)));
 }
 
+enum { MOST_THREADS = 200, MOST_NEWS = 2000 };
+
 /* Prints what is new on every thread, in order, as people would tell it. */
 struct told {
     const char *thread;
     int64_t seq;
 };
 
-static void tell_event(struct demo *d, const struct json *thread, const struct json *e)
+struct telling {
+    struct demo *d;
+    const struct json *data;
+    const char *who, *actor; /* the agent, or "pipeline"; who did it */
+    bool run;
+};
+
+static void tell_merge(const struct telling *t)
 {
-    const struct json *data = json_get(e, "data");
-    const char *type = json_text_or(e, "type", "");
-    const char *agent = json_text_at(thread, "agent");
-    if (strcmp(type, "github_pull_request") == 0 && agent == NULL)
-        say("github", arena_printf(d->a, "merged #%lld: %s",
-                                   (long long)json_int_or(json_get(data, "number"), 0),
-                                   json_text_or(data, "title", "")));
-    else if (strcmp(type, "stage_started") == 0)
-        say("pipeline", arena_printf(d->a, "%s runs", json_text_or(data, "stage", "")));
-    else if (strcmp(type, "stage_finished") == 0)
-        say("pipeline",
-            arena_printf(d->a, "%s: %s%s%s", json_text_or(data, "stage", ""),
-                         json_text_or(data, "outcome", ""),
-                         strcmp(json_text_or(data, "outcome", ""), "failed") == 0 ? "\n" : "",
-                         strcmp(json_text_or(data, "outcome", ""), "failed") == 0
-                             ? json_text_or(data, "tail", "")
-                             : ""));
-    else if (strcmp(type, "child_started") == 0)
-        say("pipeline", arena_printf(d->a, "%s begins", json_text_or(data, "agent", "")));
-    else if (strcmp(type, "request_raised") == 0 && json_text_at(data, "tool") != NULL)
-        say(agent == NULL ? "pipeline" : agent,
-            arena_printf(d->a, "proposes %s %.7s (request %s)", json_text_or(data, "tool", ""),
-                         json_text_or(data, "arguments.sha", ""), json_text_or(data, "code", "")));
-    else if (strcmp(type, "request_raised") == 0)
-        say(agent == NULL ? "pipeline" : agent,
-            arena_printf(d->a, "asks: %s (request %s)", json_text_or(data, "question", ""),
-                         json_text_or(data, "code", "")));
-    else if (strcmp(type, "request_decided") == 0)
-        say(strchr(json_text_or(e, "actor", ":"), ':') + 1,
-            arena_printf(d->a, "%s %s%s%s%s", json_text_or(data, "outcome", ""),
-                         json_text_or(data, "tool", "the question"),
-                         json_text_at(data, "comment") != NULL ? ": \"" : "",
-                         json_text_or(data, "comment", ""),
-                         json_text_at(data, "comment") != NULL ? "\"" : ""));
-    else if (strcmp(type, "tool_finished") == 0 && !json_is_true(json_get(data, "prefetch")) &&
-             json_text_at(data, "result.output") != NULL)
-        say("command",
-            arena_printf(
-                d->a, "%s: %s. %s", json_text_or(data, "tool", ""),
-                json_text_or(data, "outcome", ""),
-                text_one_line(d->a,
-                              text_truncate(d->a, json_text_or(data, "result.output", ""), 160))));
-    else if (strcmp(type, "finished") == 0)
-        say(agent == NULL ? "report" : agent,
-            arena_printf(d->a, "%s%s%s", agent == NULL ? json_text_or(data, "outcome", "") : "",
-                         agent == NULL ? ". " : "", json_text_or(data, "message", "")));
+    if (t->run)
+        say("github", arena_printf(t->d->a, "merged #%lld: %s",
+                                   (long long)json_int_or(json_get(t->data, "number"), 0),
+                                   json_text_or(t->data, "title", "")));
 }
 
-static bool tell_thread(struct demo *d, const struct json *thread, struct told *told, size_t *n,
-                        struct err *err)
+static void tell_stage(const struct telling *t)
+{
+    const char *stage = json_text_or(t->data, "stage", "");
+    const char *outcome = json_text_at(t->data, "outcome");
+    bool failed = text_eq(outcome, "failed");
+    const char *tail = failed ? json_text_or(t->data, "tail", "") : "";
+    if (text_ends(tail, "\n"))
+        tail = arena_strndup(t->d->a, tail, strlen(tail) - 1);
+    say("pipeline", outcome == NULL ? arena_printf(t->d->a, "%s runs", stage)
+                                    : arena_printf(t->d->a, "%s: %s%s%s", stage, outcome,
+                                                   failed ? "\n" : "", tail));
+}
+
+static void tell_child(const struct telling *t)
+{
+    say("pipeline", arena_printf(t->d->a, "%s begins", json_text_or(t->data, "agent", "")));
+}
+
+static void tell_request(const struct telling *t)
+{
+    const char *code = json_text_or(t->data, "code", ""), *tool = json_text_at(t->data, "tool");
+    say(t->who, tool != NULL ? arena_printf(t->d->a, "proposes %s %.7s (request %s)", tool,
+                                            json_text_or(t->data, "arguments.sha", ""), code)
+                             : arena_printf(t->d->a, "asks: %s (request %s)",
+                                            json_text_or(t->data, "question", ""), code));
+}
+
+static void tell_decision(const struct telling *t)
+{
+    const char *comment = json_text_at(t->data, "comment");
+    say(strchr(t->actor, ':') == NULL ? t->actor : strchr(t->actor, ':') + 1,
+        arena_printf(t->d->a, "%s %s%s%s%s", json_text_or(t->data, "outcome", ""),
+                     json_text_or(t->data, "tool", "the question"), comment != NULL ? ": \"" : "",
+                     comment != NULL ? comment : "", comment != NULL ? "\"" : ""));
+}
+
+static void tell_command(const struct telling *t)
+{
+    const char *output = json_text_at(t->data, "result.output");
+    if (output == NULL || json_is_true(json_get(t->data, "prefetch")))
+        return;
+    say("command", arena_printf(t->d->a, "%s: %s. %s", json_text_or(t->data, "tool", ""),
+                                json_text_or(t->data, "outcome", ""),
+                                arena_strndup(t->d->a, output, strcspn(output, "\n"))));
+}
+
+static void tell_end(const struct telling *t)
+{
+    const char *message = json_text_or(t->data, "message", "");
+    say(t->run ? "report" : t->who,
+        t->run ? arena_printf(t->d->a, "%s. %s", json_text_or(t->data, "outcome", ""), message)
+               : message);
+}
+
+static const struct {
+    const char *type;
+    void (*tell)(const struct telling *t);
+} tellings[] = {
+    {"github_pull_request", tell_merge}, {"stage_started", tell_stage},
+    {"stage_finished", tell_stage},      {"child_started", tell_child},
+    {"request_raised", tell_request},    {"request_decided", tell_decision},
+    {"tool_finished", tell_command},     {"finished", tell_end},
+};
+
+static void tell_event(struct demo *d, const struct json *thread, const struct json *e)
+{
+    const char *agent = json_text_at(thread, "agent");
+    struct telling t = {.d = d,
+                        .data = json_get(e, "data"),
+                        .who = agent == NULL ? "pipeline" : agent,
+                        .actor = json_text_or(e, "actor", ""),
+                        .run = agent == NULL};
+    for (size_t i = 0; i < COUNT(tellings); i++)
+        if (strcmp(tellings[i].type, json_text_or(e, "type", "")) == 0)
+            tellings[i].tell(&t);
+}
+
+/* One thing to tell; events of several threads are told in the order they happened. */
+struct news {
+    const struct json *thread, *event;
+    int64_t at_ms, order;
+    int rank; /* of the same millisecond: a parent's news that a child's end caused come last */
+};
+
+struct newspaper {
+    struct news list[MOST_NEWS];
+    size_t n;
+};
+
+static int by_time(const void *left, const void *right)
+{
+    const struct news *a = left, *b = right;
+    if (a->at_ms != b->at_ms)
+        return a->at_ms < b->at_ms ? -1 : 1;
+    if (a->rank != b->rank)
+        return a->rank - b->rank;
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+static bool gather(struct demo *d, const struct json *thread, struct told *told, size_t *n,
+                   struct newspaper *out, struct err *err)
 {
     const char *id = json_text_or(thread, "id", "");
     const struct json *page;
@@ -369,24 +436,34 @@ static bool tell_thread(struct demo *d, const struct json *thread, struct told *
     while (at < *n && strcmp(told[at].thread, id) != 0)
         at++;
     if (at == *n)
-        told[(*n)++] = (struct told){.thread = id};
+        told[(*n)++] = (struct told){.thread = arena_strdup(d->kept, id)};
     if (!api(d, "GET", arena_printf(d->a, "/v1/threads/%s/events?limit=500", id), d->admin_key,
              NULL, &page, err))
         return false;
+    bool is_child = json_text_at(thread, "agent") != NULL;
+    int64_t child_ended_ms = -1;
     JSON_EACH(e, json_get(page, "events"))
     {
         int64_t seq = json_int_or(json_get(e, "seq"), 0);
-        if (seq <= told[at].seq)
+        int64_t at_ms = json_int_or(json_get(e, "at_ms"), 0);
+        if (text_eq(json_text_at(e, "type"), "child_finished"))
+            child_ended_ms = at_ms;
+        if (seq <= told[at].seq || out->n == MOST_NEWS)
             continue;
         told[at].seq = seq;
-        tell_event(d, thread, e);
+        out->list[out->n] = (struct news){.thread = thread,
+                                          .event = e,
+                                          .at_ms = at_ms,
+                                          .rank = is_child                  ? 1
+                                                  : at_ms == child_ended_ms ? 2
+                                                                            : 0,
+                                          .order = (int64_t)out->n};
+        out->n++;
     }
     return true;
 }
 
 /* ---- the story --------------------------------------------------------------------------- */
-
-enum { MOST_THREADS = 200 };
 
 struct story {
     struct told told[MOST_THREADS];
@@ -412,9 +489,13 @@ static bool look(struct demo *d, struct story *story, const char **open_request,
             *over = false;
         list[n++] = t;
     }
+    struct newspaper *news = ARENA_NEW(d->a, struct newspaper);
     while (n-- > 0)
-        if (!tell_thread(d, list[n], story->told, &story->n_told, err))
+        if (!gather(d, list[n], story->told, &story->n_told, news, err))
             return false;
+    qsort(news->list, news->n, sizeof news->list[0], by_time);
+    for (size_t i = 0; i < news->n; i++)
+        tell_event(d, news->list[i].thread, news->list[i].event);
     JSON_EACH(r, json_get(requests, "requests"))
     {
         *open_request = json_text_at(r, "id");
@@ -435,6 +516,18 @@ static bool decide(struct demo *d, const char *request, bool approve, const char
                body, &ignored, err);
 }
 
+/* The demo may run for hours: what one look needs ends with it. */
+static struct demo *begin_act(struct demo *d, struct arena *scratch)
+{
+    d->a = scratch;
+    return d;
+}
+
+static void keep_again(struct demo **d)
+{
+    (*d)->a = (*d)->kept;
+}
+
 /* What Alice says to each proposal, in order; NULL tool: the end. */
 struct line {
     const char *tool;
@@ -447,8 +540,11 @@ static bool play(struct demo *d, struct story *story, const struct line *lines, 
 {
     int64_t until = clock_monotonic_ms() + WAIT_MS;
     for (;;) {
+        CLEANUP(arena_done) struct arena scratch = ARENA_INIT;
+        CLEANUP(keep_again) struct demo *act = begin_act(d, &scratch);
         const char *request, *tool;
         bool over;
+        (void)act;
         if (!look(d, story, &request, &tool, &over, err))
             return false;
         if (over && story->n_told > 0 && lines->tool == NULL)
@@ -524,8 +620,11 @@ static bool invite(struct demo *d, struct err *err)
 static bool watch(struct demo *d, struct story *story, struct err *err)
 {
     while (!interrupted) {
+        CLEANUP(arena_done) struct arena scratch = ARENA_INIT;
+        CLEANUP(keep_again) struct demo *act = begin_act(d, &scratch);
         const char *request, *tool;
         bool over;
+        (void)act;
         if (!look(d, story, &request, &tool, &over, err))
             return interrupted != 0;
         usleep(4 * POLL_MS * 1000);
@@ -559,7 +658,7 @@ static void remove_folder(struct demo *d)
 int demo_main(const struct demo_options *options)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
-    struct demo d = {.a = &a, .by_itself = options->by_itself};
+    struct demo d = {.a = &a, .kept = &a, .by_itself = options->by_itself};
     struct err err = ERR_INIT;
     struct sigaction action = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &action, NULL);
