@@ -58,7 +58,7 @@ if [ ! -d tests/node_modules/playwright-core ]; then
 fi
 for suite in standins stories; do
     log=build/$suite.log
-    SIGNOFF=$PWD/build/debug/gateway/signoff \
+    SIGNOFF=$PWD/build/debug/signoff \
         node --test --test-reporter=tap tests/"$suite"/*.test.mjs >"$log" 2>&1
     good=$(sed -n 's/^# pass \([0-9]*\)/\1/p' "$log" | tail -1)
     bad=$(sed -n 's/^# fail \([0-9]*\)/\1/p' "$log" | tail -1)
