@@ -162,15 +162,15 @@ static size_t source_stages(void *ctx, const char *name, const char *const **nam
     return p->n_stages;
 }
 
-struct receipt_source cli_source(struct cli *c)
+struct story_source cli_source(struct cli *c)
 {
     struct err ignored = ERR_INIT;
     if (server_url() == NULL && !cli_open_store(c, &ignored))
-        return (struct receipt_source){.get = source_get, .ctx = c};
-    return (struct receipt_source){.get = source_get,
-                                   .ctx = c,
-                                   .people = c->config == NULL ? NULL : &c->config->people,
-                                   .stages = source_stages};
+        return (struct story_source){.get = source_get, .ctx = c};
+    return (struct story_source){.get = source_get,
+                                 .ctx = c,
+                                 .people = c->config == NULL ? NULL : &c->config->people,
+                                 .stages = source_stages};
 }
 
 /* ---- commands of few lines ---- */

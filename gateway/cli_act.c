@@ -1,7 +1,7 @@
 /* Commands that change something: each is one call to the running server. See cli_private.h. */
 #include "gateway/base/text.h"
 #include "gateway/cli_private.h"
-#include "gateway/receipt.h"
+#include "gateway/story.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #include "gateway/base/strbuf.h"
 #include "gateway/base/text.h"
 #include "gateway/cli_private.h"
-#include "gateway/receipt.h"
+#include "gateway/story.h"
 
 #include <string.h>
 
@@ -126,7 +126,7 @@ int cli_threads(struct cli *c)
 
 /* ---- show ---- */
 
-static void print_head(struct cli *c, const struct receipt *r, const struct people *people)
+static void print_head(struct cli *c, const struct story *r, const struct people *people)
 {
     const struct terminal *t = &c->terminal;
     const struct json *thread = r->thread;
@@ -150,7 +150,7 @@ static void print_head(struct cli *c, const struct receipt *r, const struct peop
                             (long long)json_int_or(json_get(thread, "tokens"), 0))));
 }
 
-static void print_stages(struct cli *c, const struct receipt *r)
+static void print_stages(struct cli *c, const struct story *r)
 {
     int width = 0;
     for (size_t i = 0; i < r->n_stages; i++)
@@ -203,7 +203,7 @@ static void print_line(struct cli *c, const struct told *line, const char **day)
     print_body(c, line, indent + 2);
 }
 
-static const struct json *receipt_json(struct cli *c, const struct receipt *r)
+static const struct json *story_json(struct cli *c, const struct story *r)
 {
     struct json *o = json_object(c->a);
     json_set(c->a, o, "thread", r->thread);
@@ -236,13 +236,13 @@ static const struct json *receipt_json(struct cli *c, const struct receipt *r)
 int cli_show(struct cli *c)
 {
     struct err err = ERR_INIT;
-    struct receipt r;
-    struct receipt_source source = cli_source(c);
+    struct story r;
+    struct story_source source = cli_source(c);
     const char *day = NULL;
-    if (!receipt_build(c->a, &source, c->args[0], &r, &err))
+    if (!story_build(c->a, &source, c->args[0], &r, &err))
         return cli_fail_err(c, &err);
     if (c->as_json)
-        return cli_print_json(c, receipt_json(c, &r));
+        return cli_print_json(c, story_json(c, &r));
     print_head(c, &r, source.people);
     print_stages(c, &r);
     for (size_t i = 0; i < r.n_lines; i++)

@@ -53,8 +53,8 @@ bool cli_post(struct cli *c, const char *path, const struct json *body, const st
               int *code) NODISCARD;
 /* The store of --config, read-only. */
 bool cli_open_store(struct cli *c, struct err *err) NODISCARD;
-/* What receipt.h reads with. */
-struct receipt_source cli_source(struct cli *c);
+/* What story.h reads with. */
+struct story_source cli_source(struct cli *c);
 
 /* ---- cli_look.c ---- */
 int cli_threads(struct cli *c);

@@ -3,7 +3,7 @@
  * harmless (text_one_line, text_visible). */
 #pragma once
 
-#include "gateway/receipt.h"
+#include "gateway/story.h"
 
 #include <stdio.h>
 

@@ -33,7 +33,7 @@ struct told_stage {
     const char *note; /* "rollback was called", or NULL */
 };
 
-struct receipt {
+struct story {
     const struct json *thread; /* as the API shows it */
     struct told *lines;
     size_t n_lines;
@@ -42,7 +42,7 @@ struct receipt {
     bool is_cut; /* it is longer than what is told here */
 };
 
-struct receipt_source {
+struct story_source {
     /* GET path?query of the reading API. */
     bool (*get)(void *ctx, const char *path, const char *query, const struct json **out,
                 struct err *err);
@@ -53,8 +53,8 @@ struct receipt_source {
 };
 
 /* The thread and its children, in the order in which things happened. */
-bool receipt_build(struct arena *a, const struct receipt_source *source, const char *id,
-                   struct receipt *out, struct err *err) NODISCARD;
+bool story_build(struct arena *a, const struct story_source *source, const char *id,
+                 struct story *out, struct err *err) NODISCARD;
 
 /* One event (as the API shows it). */
 struct told told_event(struct arena *a, const struct people *people, const struct json *event);

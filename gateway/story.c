@@ -1,5 +1,5 @@
-/* See receipt.h. */
-#include "gateway/receipt.h"
+/* See story.h. */
+#include "gateway/story.h"
 
 #include "gateway/base/strbuf.h"
 #include "gateway/base/text.h"
@@ -495,8 +495,8 @@ struct told told_event(struct arena *a, const struct people *people, const struc
 
 struct building {
     struct arena *a;
-    const struct receipt_source *source;
-    struct receipt *out;
+    const struct story_source *source;
+    struct story *out;
     size_t room;
 };
 
@@ -592,7 +592,7 @@ static bool tell_thread(struct building *b, const char *id, int depth, struct er
 
 /* ---- the stages of a run ---- */
 
-static struct told_stage *stage_named(struct receipt *r, struct arena *a, const char *name)
+static struct told_stage *stage_named(struct story *r, struct arena *a, const char *name)
 {
     for (size_t i = 0; i < r->n_stages; i++)
         if (strcmp(r->stages[i].name, name) == 0)
@@ -652,11 +652,11 @@ static bool tell_stages(struct building *b, const char *id, struct err *err)
     return true;
 }
 
-bool receipt_build(struct arena *a, const struct receipt_source *source, const char *id,
-                   struct receipt *out, struct err *err)
+bool story_build(struct arena *a, const struct story_source *source, const char *id,
+                 struct story *out, struct err *err)
 {
     struct building b = {.a = a, .source = source, .out = out};
-    *out = (struct receipt){0};
+    *out = (struct story){0};
     if (!source->get(source->ctx, arena_printf(a, "/v1/threads/%s", url_encode(a, id)), NULL,
                      &out->thread, err))
         return false;
