@@ -1,9 +1,11 @@
 /* See core.h and DESIGN section 5.
  *
- * A round: letters from the mailbox and work that the store says is due (arrivals to route, timers,
- * deliveries, tool runs, threads to advance), each in a savepoint, in one transaction; commit; then
- * the actions. A round whose commit failed is done once more; if that fails too, doors answer 503
- * and the letters from inside are kept until the store works again. */
+ * Two kinds of rounds take turns: the letters that came, and some of the work that the store says
+ * is due (arrivals to route, timers, deliveries, tool runs, threads to advance). Each round is one
+ * transaction with a savepoint for each letter or piece; commit; then the actions. While letters
+ * wait, a round of work lasts only a moment, so that doors answer quickly whatever there is to do.
+ * A round whose commit failed is done once more; if that fails too, doors answer 503 and the
+ * letters from inside are kept until the store works again. */
 #include "gateway/core.h"
 
 #include "gateway/base/clock.h"
@@ -14,7 +16,9 @@
 #include <string.h>
 
 enum {
-    WORK_PER_ROUND = 24, /* due work beside the letters: doors come first */
+    WORK_PER_ROUND = 200,   /* pieces */
+    WORK_US = 10000,        /* how long a round of work begins new pieces … */
+    WORK_BETWEEN_US = 1000, /* … and how long while letters wait */
     SLOW_LETTER_US = 50000,
     CHECKPOINT_MS = 60000,
     RECONCILE_MS = 600000,
@@ -380,62 +384,75 @@ static bool do_due(struct app *app, const char *name, work_fn work, work_fn put_
     return put_aside == NULL || in_savepoint(app, name, put_aside, what, &err);
 }
 
-static bool do_arrivals(struct app *app, size_t *left, struct err *err)
+/* How much of a round is left. */
+struct budget {
+    int64_t end_us;
+    size_t pieces;
+};
+
+static bool is_spent(struct app *app, struct budget *b)
+{
+    if (mailbox_count(app->mailbox) > 0 && b->end_us > clock_monotonic_us() + WORK_BETWEEN_US)
+        b->end_us = clock_monotonic_us() + WORK_BETWEEN_US;
+    return b->pieces == 0 || clock_monotonic_us() > b->end_us;
+}
+
+static bool do_arrivals(struct app *app, struct budget *b, struct err *err)
 {
     int64_t *ids;
     size_t n;
-    if (!store_new_arrivals(&app->store, app->a, (int64_t)*left, &ids, &n, err))
+    if (!store_new_arrivals(&app->store, app->a, (int64_t)b->pieces, &ids, &n, err))
         return false;
-    for (size_t i = 0; i < n; i++, --*left)
+    for (size_t i = 0; i < n && !is_spent(app, b); i++, b->pieces--)
         if (!do_due(app, "arrival", work_arrival, end_arrival, &ids[i]))
             return fail(err, ERR_TRANSIENT, "an arrival could not be routed");
     return true;
 }
 
-static bool do_timers(struct app *app, struct err *err)
+static bool do_timers(struct app *app, struct budget *b, struct err *err)
 {
     struct timer_row *timers;
     size_t n;
     if (!store_due_timers(&app->store, app->a, app->now_ms, &timers, &n, err))
         return false;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && !is_spent(app, b); i++, b->pieces--)
         if (!do_due(app, "timer", work_timer, end_timer, &timers[i]))
             return fail(err, ERR_TRANSIENT, "a timer could not be handled");
     return true;
 }
 
-static bool do_runs(struct app *app, struct err *err)
+static bool do_runs(struct app *app, struct budget *b, struct err *err)
 {
     struct tool_run_row *runs;
     size_t n;
     if (!store_due_tool_runs(&app->store, app->a, app->now_ms, &runs, &n, err))
         return false;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && !is_spent(app, b); i++, b->pieces--)
         if (!do_due(app, "tool_run", work_run, NULL, &runs[i]))
             return fail(err, ERR_TRANSIENT, "a tool run could not go on");
     return true;
 }
 
-static bool do_deliveries(struct app *app, struct err *err)
+static bool do_deliveries(struct app *app, struct budget *b, struct err *err)
 {
     struct delivery_row *deliveries;
     size_t n;
     if (!store_due_deliveries(&app->store, app->a, app->now_ms, WORK_PER_ROUND, &deliveries, &n,
                               err))
         return false;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && !is_spent(app, b); i++, b->pieces--)
         if (!do_due(app, "delivery", work_delivery, NULL, &deliveries[i]))
             return fail(err, ERR_TRANSIENT, "a delivery could not begin");
     return true;
 }
 
-static bool do_threads(struct app *app, size_t *left, struct err *err)
+static bool do_threads(struct app *app, struct budget *b, struct err *err)
 {
     const char **ids;
     size_t n;
-    if (!store_dirty_threads(&app->store, app->a, (int64_t)*left + 1, &ids, &n, err))
+    if (!store_dirty_threads(&app->store, app->a, (int64_t)b->pieces + 1, &ids, &n, err))
         return false;
-    for (size_t i = 0; i<n && * left> 0; i++, --*left) {
+    for (size_t i = 0; i < n && !is_spent(app, b); i++, b->pieces--) {
         char *id = arena_strdup(app->a, ids[i]);
         if (!do_due(app, "thread", work_thread, end_thread, id))
             return fail(err, ERR_TRANSIENT, "a thread could not be advanced");
@@ -454,27 +471,28 @@ static bool read_paused_all(struct app *app, struct err *err)
     return true;
 }
 
-static bool transact(struct app *app, struct letter *letters, bool *more, struct err *err)
+/* What one round does inside its transaction. */
+typedef bool (*round_fn)(struct app *app, struct letter *letters, struct err *err);
+
+static bool round_of_letters(struct app *app, struct letter *letters, struct err *err)
 {
-    if (!store_begin(&app->store, err) || !read_paused_all(app, err))
-        return false;
     for (struct letter *l = letters; l != NULL; l = l->next)
         if (!handle_letter(app, l))
             return fail(err, ERR_TRANSIENT, "a letter could not be stored");
-    size_t left = WORK_PER_ROUND;
-    if (!app->stopping) {
-        if (!do_arrivals(app, &left, err) || !do_timers(app, err) || !do_runs(app, err) ||
-            !do_threads(app, &left, err) || !do_deliveries(app, err))
-            return false;
-    } else if (!store_checkpoint(&app->store, app->a, app->now_ms, err)) {
-        return false;
-    }
-    *more = left == 0;
-    return store_commit(&app->store, err);
+    return !app->stopping || store_checkpoint(&app->store, app->a, app->now_ms, err);
 }
 
-/* One try at a batch. False: nothing of it happened and nothing left. */
-static bool round_once(struct app *app, struct letter *letters, bool *more)
+/* What people wait for comes first: answers going out, then what came in. */
+static bool round_of_work(struct app *app, struct letter *letters, struct err *err)
+{
+    struct budget b = {.end_us = clock_monotonic_us() + WORK_US, .pieces = WORK_PER_ROUND};
+    (void)letters;
+    return do_deliveries(app, &b, err) && do_threads(app, &b, err) && do_timers(app, &b, err) &&
+           do_runs(app, &b, err) && do_arrivals(app, &b, err);
+}
+
+/* One try at a round. False: nothing of it happened and nothing left. */
+static bool try_round(struct app *app, round_fn work, struct letter *letters)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
     struct err err = ERR_INIT;
@@ -483,7 +501,8 @@ static bool round_once(struct app *app, struct letter *letters, bool *more)
     app->actions = NULL;
     app->actions_end = &app->actions;
     bool stopping = app->stopping;
-    bool ok = transact(app, letters, more, &err);
+    bool ok = store_begin(&app->store, &err) && read_paused_all(app, &err) &&
+              work(app, letters, &err) && store_commit(&app->store, &err);
     if (ok) {
         metrics_add(app->metrics, METRIC_COMMITS, 1);
         perform_actions(app);
@@ -496,6 +515,12 @@ static bool round_once(struct app *app, struct letter *letters, bool *more)
     }
     app->a = NULL;
     return ok;
+}
+
+/* A commit that failed may succeed the second time: a busy disk, a lock. */
+static bool do_round(struct app *app, round_fn work, struct letter *letters)
+{
+    return try_round(app, work, letters) || try_round(app, work, letters);
 }
 
 static void answer_503(struct app *app, const struct letter *letter)
@@ -551,42 +576,47 @@ static int64_t next_due_monotonic(struct app *app)
     return clock_monotonic_ms() + (wait_ms < 0 ? 0 : wait_ms);
 }
 
-/* Has the last round left work behind that needs no waiting? */
+/* Is there work that needs no waiting? */
 static bool has_work(struct app *app)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
     struct err err = ERR_INIT;
     const char **ids;
-    int64_t *arrivals;
+    int64_t *arrivals, due_ms;
     size_t n;
     if (store_dirty_threads(&app->store, &a, 1, &ids, &n, &err) && n > 0)
         return true;
-    return store_new_arrivals(&app->store, &a, 1, &arrivals, &n, &err) && n > 0;
+    if (store_new_arrivals(&app->store, &a, 1, &arrivals, &n, &err) && n > 0)
+        return true;
+    return store_next_due(&app->store, &a, &due_ms, &err) && due_ms <= clock_unix_ms();
+}
+
+static int64_t longer(int64_t down_ms)
+{
+    int64_t next = down_ms == 0 ? DOWN_FIRST_MS : down_ms * 2;
+    return next > DOWN_LONGEST_MS ? DOWN_LONGEST_MS : next;
 }
 
 void core_run(struct app *app)
 {
     struct letter *kept = NULL;
     int64_t down_ms = 0;
-    bool more = true;
+    bool work = true;
     while (!app->stopping) {
-        int64_t deadline = more ? 0 : next_due_monotonic(app);
-        if (down_ms > 0)
-            deadline = clock_monotonic_ms() + down_ms;
+        int64_t deadline = down_ms > 0 ? clock_monotonic_ms() + down_ms
+                           : work      ? 0
+                                       : next_due_monotonic(app);
         struct letter *letters = join(kept, mailbox_wait(app->mailbox, deadline));
-        kept = NULL;
-        if (round_once(app, letters, &more) || round_once(app, letters, &more)) {
+        bool ok = letters == NULL || do_round(app, round_of_letters, letters);
+        kept = ok ? NULL : keep_inside(app, letters);
+        if (ok)
             letter_free_list(letters);
-            down_ms = 0;
-            more = more || has_work(app);
-        } else {
-            kept = keep_inside(app, letters);
-            down_ms = down_ms == 0
-                          ? DOWN_FIRST_MS
-                          : (down_ms * 2 > DOWN_LONGEST_MS ? DOWN_LONGEST_MS : down_ms * 2);
-        }
-        app->store_down = down_ms > 0;
-        reader_set_ready(app->reader, !app->store_down && !app->stopping);
+        if (ok && !app->stopping && (work || letters != NULL || has_work(app)))
+            ok = do_round(app, round_of_work, NULL);
+        down_ms = ok ? 0 : longer(down_ms);
+        work = ok && has_work(app);
+        app->store_down = !ok;
+        reader_set_ready(app->reader, ok && !app->stopping);
     }
     letter_free_list(kept);
 }

@@ -67,8 +67,8 @@ bool router_store(struct app *app, const char *instance, const struct arrival *i
     int64_t id;
     if (!store_remember(&app->store, keys, app->now_ms, seen, err))
         return false;
-    return *seen || store_add_arrival(&app->store, instance, arrival_write(app->a, in), app->now_ms,
-                                      &id, err);
+    return *seen || store_add_arrival(&app->store, instance, arrival_write(app->a, in),
+                                      in->kind == ARRIVAL_DECISION ? 0 : 1, app->now_ms, &id, err);
 }
 
 /* ---- threads ----------------------------------------------------------------------------- */

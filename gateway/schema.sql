@@ -10,8 +10,8 @@ CREATE TABLE seen (key TEXT PRIMARY KEY, at_ms {int64} NOT NULL);
 -- Verified messages as they came in: durable before the 2xx, routed in a later batch.
 CREATE TABLE arrivals (
     id {id}, at_ms {int64} NOT NULL, channel TEXT NOT NULL, body TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'new');
-CREATE INDEX arrivals_new ON arrivals (id) WHERE state = 'new';
+    rank {int64} NOT NULL, state TEXT NOT NULL DEFAULT 'new');
+CREATE INDEX arrivals_new ON arrivals (rank, id) WHERE state = 'new';
 
 CREATE TABLE threads (
     id TEXT PRIMARY KEY, agent TEXT, pipeline TEXT, parent TEXT, root TEXT NOT NULL,

@@ -138,14 +138,16 @@ bool store_remember(struct store *s, const char *const *keys, int64_t now_ms, bo
     return true;
 }
 
-bool store_add_arrival(struct store *s, const char *channel, const char *body, int64_t now_ms,
-                       int64_t *id, struct err *err)
+bool store_add_arrival(struct store *s, const char *channel, const char *body, int64_t rank,
+                       int64_t now_ms, int64_t *id, struct err *err)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
     struct db_rows rows;
     if (!db_query(s->db, &a,
-                  "INSERT INTO arrivals (at_ms, channel, body) VALUES ($1, $2, $3) RETURNING id",
-                  DB_ARGS(db_int(now_ms), db_text(channel), db_text(body)), &rows, err))
+                  "INSERT INTO arrivals (at_ms, channel, body, rank) VALUES ($1, $2, $3, $4) "
+                  "RETURNING id",
+                  DB_ARGS(db_int(now_ms), db_text(channel), db_text(body), db_int(rank)), &rows,
+                  err))
         return false;
     *id = db_cell_int(&rows, 0, 0);
     return true;
@@ -178,7 +180,8 @@ bool store_new_arrivals(struct store *s, struct arena *a, int64_t limit, int64_t
                         size_t *count, struct err *err)
 {
     struct db_rows rows;
-    if (!db_query(s->db, a, "SELECT id FROM arrivals WHERE state = 'new' ORDER BY id LIMIT $1",
+    if (!db_query(s->db, a,
+                  "SELECT id FROM arrivals WHERE state = 'new' ORDER BY rank, id LIMIT $1",
                   DB_ARGS(db_int(limit)), &rows, err))
         return false;
     *ids = ARENA_ARRAY(a, int64_t, rows.count);

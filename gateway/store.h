@@ -31,8 +31,9 @@ bool store_meta_set(struct store *s, const char *key, const char *value, struct 
 /* Remembers the keys; *seen when any of them was known (then nothing is stored). */
 bool store_remember(struct store *s, const char *const *keys, int64_t now_ms, bool *seen,
                     struct err *err) NODISCARD;
-bool store_add_arrival(struct store *s, const char *channel, const char *body, int64_t now_ms,
-                       int64_t *id, struct err *err) NODISCARD;
+/* rank: lower ones are routed first (a person's click does not wait behind a burst of events). */
+bool store_add_arrival(struct store *s, const char *channel, const char *body, int64_t rank,
+                       int64_t now_ms, int64_t *id, struct err *err) NODISCARD;
 struct stored_arrival {
     int64_t id, at_ms;
     const char *channel, *body;
@@ -40,7 +41,7 @@ struct stored_arrival {
 bool store_get_arrival(struct store *s, struct arena *a, int64_t id, struct stored_arrival *out,
                        struct err *err) NODISCARD; /* ERR_MISSING: none, or routed already */
 bool store_end_arrival(struct store *s, int64_t id, struct err *err) NODISCARD;
-/* Oldest first, at most limit. */
+/* By rank, then oldest first; at most limit. */
 bool store_new_arrivals(struct store *s, struct arena *a, int64_t limit, int64_t **ids,
                         size_t *count, struct err *err) NODISCARD;
 
