@@ -126,6 +126,12 @@ int cli_threads(struct cli *c)
 
 /* ---- show ---- */
 
+/* To the second; "420ms" below. */
+static const char *took_text(struct arena *a, int64_t ms)
+{
+    return text_from_duration_ms(a, ms < 1000 ? ms : ms / 1000 * 1000);
+}
+
 static void print_head(struct cli *c, const struct story *r, const struct people *people)
 {
     const struct terminal *t = &c->terminal;
@@ -137,17 +143,14 @@ static void print_head(struct cli *c, const struct story *r, const struct people
            terminal_paint(t, c->a, tone,
                           arena_printf(c->a, "%s %s", terminal_mark(tone), status_of(c, thread))),
            name_of(c, thread), terminal_faint(t, c->a, shown(c, thread, "id")));
-    printf("%s\n\n",
-           terminal_faint(
-               t, c->a,
-               arena_printf(c->a, "asked by %s, %s, over %s; %lld steps, %lld tokens",
-                            who_text(c->a, people, json_text_at(thread, "requester")),
-                            ago_text(c->a, begin_ms, t->now_ms),
-                            text_from_duration_ms(c->a, end_ms - begin_ms < 1000
-                                                            ? end_ms - begin_ms
-                                                            : (end_ms - begin_ms) / 1000 * 1000),
-                            (long long)json_int_or(json_get(thread, "steps"), 0),
-                            (long long)json_int_or(json_get(thread, "tokens"), 0))));
+    const char *asked = arena_printf(
+        c->a, "asked by %s, %s, over %s", who_text(c->a, people, json_text_at(thread, "requester")),
+        ago_text(c->a, begin_ms, t->now_ms), took_text(c->a, end_ms - begin_ms));
+    long long steps = (long long)json_int_or(json_get(thread, "steps"), 0);
+    if (steps > 0)
+        asked = arena_printf(c->a, "%s; %lld steps, %lld tokens", asked, steps,
+                             (long long)json_int_or(json_get(thread, "tokens"), 0));
+    printf("%s\n\n", terminal_faint(t, c->a, asked));
 }
 
 static void print_stages(struct cli *c, const struct story *r)
@@ -168,26 +171,6 @@ static void print_stages(struct cli *c, const struct story *r)
         printf("\n");
 }
 
-static void print_body(struct cli *c, const struct told *line, int indent)
-{
-    const struct terminal *t = &c->terminal;
-    const char *rest = line->body;
-    int most = c->all ? DETAIL_LINES : BODY_LINES, left = 0;
-    for (int n = 0; rest != NULL; n++) {
-        const char *end = strchr(rest, '\n');
-        char *one = arena_strndup(c->a, rest, end == NULL ? strlen(rest) : (size_t)(end - rest));
-        if (n < most)
-            printf("%*s%s %s\n", indent, "", terminal_faint(t, c->a, "│"),
-                   terminal_cut(c->a, one, t->width == 0 ? 0 : t->width - indent - 2));
-        else
-            left++;
-        rest = end == NULL ? NULL : end + 1;
-    }
-    if (left > 0)
-        printf("%*s%s\n", indent, "",
-               terminal_faint(t, c->a, arena_printf(c->a, "│ … %d more lines", left)));
-}
-
 static void print_line(struct cli *c, const struct told *line, const char **day)
 {
     const struct terminal *t = &c->terminal;
@@ -200,7 +183,8 @@ static void print_line(struct cli *c, const struct told *line, const char **day)
     printf("%s  %*s%s %s\n", terminal_faint(t, c->a, terminal_clock(c->a, line->at_ms)),
            line->depth * 3, "", terminal_paint(t, c->a, line->tone, terminal_mark(line->tone)),
            line->is_detail ? terminal_faint(t, c->a, head) : head);
-    print_body(c, line, indent + 2);
+    if (line->body != NULL)
+        terminal_block(t, c->a, line->body, indent + 2, c->all ? DETAIL_LINES : BODY_LINES);
 }
 
 static const struct json *story_json(struct cli *c, const struct story *r)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { MAX_STATEMENTS = 256, BUSY_MS = 5000 };
 
@@ -17,6 +18,7 @@ struct prepared {
 
 struct db {
     sqlite3 *handle;
+    enum db_mode mode;
     struct prepared prepared[MAX_STATEMENTS]; /* open addressing by address */
     struct db_counts counts;
     int64_t changes;
@@ -113,6 +115,7 @@ struct db *db_open(const char *url, enum db_mode mode, struct err *err)
     struct db *db = calloc(1, sizeof *db);
     if (db == NULL)
         abort();
+    db->mode = mode;
     int flags = SQLITE_OPEN_NOMUTEX | (mode == DB_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
                                                         : SQLITE_OPEN_READWRITE);
     mode_t old = umask(077); /* the store holds people's words */
@@ -308,8 +311,14 @@ bool db_backup(struct db *db, const char *path, struct err *err)
     if (stat(path, &st) == 0)
         return fail(err, ERR_CONFLICT, "%s exists already", path);
     mode_t old = umask(077);
-    bool ok = db_run(db, "VACUUM INTO $1", DB_ARGS(db_text(path)), err);
+    /* A connection that may only look may still copy: query_only forbids even that. */
+    bool ok = db_script(db, "PRAGMA query_only=OFF", err) &&
+              db_run(db, "VACUUM INTO $1", DB_ARGS(db_text(path)), err);
     umask(old);
+    if (db->mode == DB_READ_ONLY && !db_script(db, "PRAGMA query_only=ON", ok ? err : NULL))
+        ok = false;
+    if (!ok)
+        unlink(path); /* half a copy is none */
     return ok;
 }
 

@@ -222,6 +222,12 @@ static void tell_webhook(struct telling *t)
     }
 }
 
+/* "deploybot": an agent's own lines need not say that it is one. */
+static const char *agent_name(const struct telling *t)
+{
+    return text_starts(t->who, "agent ") ? t->who + 6 : t->who;
+}
+
 static void tell_step(struct telling *t)
 {
     static const char *const quiet[] = {"request_human_input", "done_for_now", "nothing_to_do",
@@ -229,7 +235,7 @@ static void tell_step(struct telling *t)
     const char *intent = text_of(t, "intent");
     const struct json *rest =
         json_without(t->a, json_without(t->a, t->data, "intent"), "reasoning");
-    head(t, "%s chose %s", t->who, call_text(t->a, intent, rest));
+    head(t, "%s chose %s", agent_name(t), call_text(t->a, intent, rest));
     t->out->body = block(t->a, json_text_at(t->data, "reasoning"));
     for (size_t i = 0; i < COUNT(quiet); i++)
         t->out->is_detail |= strcmp(intent, quiet[i]) == 0;
@@ -237,7 +243,7 @@ static void tell_step(struct telling *t)
 
 static void tell_step_refused(struct telling *t)
 {
-    head(t, "%s answered with no valid step", t->who);
+    head(t, "%s answered with no valid step", agent_name(t));
     t->out->tone = TONE_BAD;
     t->out->body = block(t->a, json_text_at(t->data, "error"));
 }
@@ -274,11 +280,10 @@ static void tell_request(struct telling *t)
 {
     bool approval = text_eq(json_text_at(t->data, "kind"), "approval");
     if (approval)
-        head(t, "Sign-off asked for %s (code %s)",
-             call_text(t->a, text_of(t, "tool"), json_get(t->data, "arguments")),
-             text_of(t, "code"));
+        head(t, "Sign-off asked (%s): %s", text_of(t, "code"),
+             call_text(t->a, text_of(t, "tool"), json_get(t->data, "arguments")));
     else
-        head(t, "A person is asked (code %s)", text_of(t, "code"));
+        head(t, "A person is asked (%s)", text_of(t, "code"));
     t->out->tone = TONE_WAIT;
     t->out->body = approval ? NULL : block(t->a, json_text_at(t->data, "question"));
 }
@@ -355,7 +360,7 @@ static void tell_model(struct telling *t)
 {
     const char *error = json_text_at(t->data, "error");
     bool asked = strcmp(t->type, "model_asked") == 0;
-    head(t, "%s %s %s", t->who, asked ? "asks" : "was answered by", text_of(t, "model"));
+    head(t, "%s %s %s", agent_name(t), asked ? "asks" : "was answered by", text_of(t, "model"));
     t->out->is_detail = error == NULL;
     t->out->body = block(t->a, json_text_at(t->data, "text"));
     if (error == NULL)
@@ -377,7 +382,9 @@ static void tell_delivery(struct telling *t)
 static void tell_stage(struct telling *t)
 {
     bool started = strcmp(t->type, "stage_started") == 0;
-    const char *ending = json_text_at(t->data, "ending");
+    /* An agent stage has no attempts; how it ended is its child's last line. */
+    const char *ending =
+        json_get(t->data, "attempt") == NULL ? NULL : json_text_at(t->data, "ending");
     if (started)
         head(t, "Stage %s runs", text_of(t, "stage"));
     else
@@ -571,6 +578,7 @@ static bool tell_thread(struct building *b, const char *id, int depth, struct er
     const struct json *events;
     if (!load_events(b, id, &events, err))
         return false;
+    const struct json *before = NULL;
     JSON_EACH(event, events)
     {
         if (b->out->n_lines >= LINES_MAX) {
@@ -581,7 +589,13 @@ static bool tell_thread(struct building *b, const char *id, int depth, struct er
         told.depth = depth;
         told.is_detail |= is_said_later(event);
         /* A child begins with what its parent was told. */
-        told.is_detail |= depth > 0 && is_type(event, "github_pull_request");
+        told.is_detail |= depth > 0 && (is_type(event, "github_pull_request") ||
+                                        json_at(event, "data.failed_stage") != NULL);
+        if (is_type(event, "request_decided") && is_type(before, "vote") && is_said_later(before))
+            told.head =
+                arena_printf(b->a, "%s (%s)", told.head,
+                             one_line(b->a, json_text_or(before, "data.via", ""), VALUE_BYTES));
+        before = event;
         *add_line(b) = told;
         if (told.child != NULL && depth + 1 < DEPTH_MAX &&
             !tell_thread(b, told.child, depth + 1, err))

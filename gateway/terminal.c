@@ -203,21 +203,27 @@ static size_t line_length(const char *text, int room)
     return most > 0 ? most : 1;
 }
 
-void terminal_wrap(const struct terminal *t, struct arena *a, const char *text, int indent)
+void terminal_block(const struct terminal *t, struct arena *a, const char *text, int indent,
+                    int most_lines)
 {
-    int room = t->width == 0 ? LINE_BYTES : t->width - indent;
+    int room = t->width == 0 ? LINE_BYTES : t->width - indent - 2, lines = 0;
+    const char *mark = terminal_faint(t, a, "│");
     for (const char *line = text; line != NULL;) {
         const char *end = strchr(line, '\n');
         const char *rest =
             arena_strndup(a, line, end == NULL ? strlen(line) : (size_t)(end - line));
         do {
             size_t len = line_length(rest, room < 20 ? 20 : room);
-            fprintf(t->out, "%*s%.*s\n", indent, "", (int)len, rest);
+            if (lines++ < most_lines)
+                fprintf(t->out, "%*s%s %.*s\n", indent, "", mark, (int)len, rest);
             rest += len;
             rest += *rest == ' ' ? 1 : 0;
         } while (*rest != '\0');
         line = end == NULL ? NULL : end + 1;
     }
+    if (lines > most_lines)
+        fprintf(t->out, "%*s%s\n", indent, "",
+                terminal_faint(t, a, arena_printf(a, "│ … %d more lines", lines - most_lines)));
 }
 
 /* ---- times ---- */

@@ -37,8 +37,10 @@ struct terminal_cell {
 void terminal_table(const struct terminal *t, struct arena *a, const char *const *heads,
                     size_t n_columns, const struct terminal_cell *cells, size_t n_rows);
 
-/* Words, broken at spaces, each line after `indent` spaces; a word that is too long is broken. */
-void terminal_wrap(const struct terminal *t, struct arena *a, const char *text, int indent);
+/* A block of text in lines that fit, each after `indent` spaces and the mark "│"; broken at spaces,
+ * a word that is too long anywhere. At most `most_lines` of them, then how many are missing. */
+void terminal_block(const struct terminal *t, struct arena *a, const char *text, int indent,
+                    int most_lines);
 
 /* "17:06:31" on the day's own clock; "2026-11-21". */
 char *terminal_clock(struct arena *a, int64_t at_ms);
