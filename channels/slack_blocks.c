@@ -65,17 +65,20 @@ char *slack_unescape(struct arena *a, const char *text)
     struct strbuf b;
     strbuf_init(&b, a, 8 * BUILD_MAX);
     while (*text != '\0') {
+        size_t plain = strcspn(text, "<&");
+        strbuf_addn(&b, text, plain);
+        text += plain;
         const char *end = *text == '<' ? strchr(text, '>') : NULL;
-        size_t i = 0;
         if (end != NULL) {
             add_reference(&b, arena_strndup(a, text + 1, (size_t)(end - text - 1)));
             text = end + 1;
-            continue;
+        } else if (*text != '\0') {
+            size_t i = 0;
+            while (i < COUNT(entities) && !text_starts(text, entities[i][0]))
+                i++;
+            strbuf_addn(&b, i < COUNT(entities) ? entities[i][1] : text, 1);
+            text += i < COUNT(entities) ? strlen(entities[i][0]) : 1;
         }
-        while (i < COUNT(entities) && !text_starts(text, entities[i][0]))
-            i++;
-        strbuf_addn(&b, i < COUNT(entities) ? entities[i][1] : text, 1);
-        text += i < COUNT(entities) ? strlen(entities[i][0]) : 1;
     }
     return b.text;
 }

@@ -19,6 +19,7 @@ enum {
     WORK_PER_ROUND = 200,   /* pieces */
     WORK_US = 10000,        /* how long a round of work begins new pieces … */
     WORK_BETWEEN_US = 1000, /* … and how long while letters wait */
+    LETTERS_TO_WORK = 4,    /* while letters keep coming they get so much more time than work */
     SLOW_LETTER_US = 50000,
     CHECKPOINT_MS = 60000,
     RECONCILE_MS = 600000,
@@ -597,24 +598,34 @@ static int64_t longer(int64_t down_ms)
     return next > DOWN_LONGEST_MS ? DOWN_LONGEST_MS : next;
 }
 
+/* Doors first: while letters keep coming they get LETTERS_TO_WORK times as long as work. When none
+ * came, work goes on at once. */
 void core_run(struct app *app)
 {
     struct letter *kept = NULL;
-    int64_t down_ms = 0;
+    int64_t down_ms = 0, owed_us = 0;
     bool work = true;
     while (!app->stopping) {
-        int64_t deadline = down_ms > 0 ? clock_monotonic_ms() + down_ms
-                           : work      ? 0
+        int64_t now_ms = clock_monotonic_ms();
+        int64_t deadline = down_ms > 0 ? now_ms + down_ms
+                           : work      ? now_ms + (owed_us < 0)
                                        : next_due_monotonic(app);
         struct letter *letters = join(kept, mailbox_wait(app->mailbox, deadline));
-        bool ok = letters == NULL || do_round(app, round_of_letters, letters);
+        int64_t begin_us = clock_monotonic_us();
+        bool came = letters != NULL, ok = !came || do_round(app, round_of_letters, letters);
         kept = ok ? NULL : keep_inside(app, letters);
         if (ok)
             letter_free_list(letters);
-        if (ok && !app->stopping && (work || letters != NULL || has_work(app)))
+        int64_t end_us = clock_monotonic_us();
+        owed_us = came ? owed_us + end_us - begin_us : 0;
+        if (ok && !app->stopping && owed_us >= 0 && (work || came || has_work(app))) {
             ok = do_round(app, round_of_work, NULL);
+            owed_us = -LETTERS_TO_WORK * (clock_monotonic_us() - end_us);
+            work = ok && has_work(app);
+        } else {
+            work = true; /* nobody has looked yet */
+        }
         down_ms = ok ? 0 : longer(down_ms);
-        work = ok && has_work(app);
         app->store_down = !ok;
         reader_set_ready(app->reader, ok && !app->stopping);
     }

@@ -64,11 +64,10 @@ bool router_store(struct app *app, const char *instance, const struct arrival *i
     const char *keys[COUNT(in->keys) + 1] = {0};
     for (size_t i = 0; i < COUNT(in->keys) && in->keys[i] != NULL; i++)
         keys[i] = arena_printf(app->a, "%s:%s", instance, in->keys[i]);
-    int64_t id;
     if (!store_remember(&app->store, keys, app->now_ms, seen, err))
         return false;
     return *seen || store_add_arrival(&app->store, instance, arrival_write(app->a, in),
-                                      in->kind == ARRIVAL_DECISION ? 0 : 1, app->now_ms, &id, err);
+                                      in->kind == ARRIVAL_DECISION ? 0 : 1, app->now_ms, err);
 }
 
 /* ---- threads ----------------------------------------------------------------------------- */

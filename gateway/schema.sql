@@ -1,11 +1,12 @@
 -- migration 1: the whole of the first version.
--- {int64} and {id} are the types that differ between databases.
+-- {int64} and {id} are the types that differ between databases; {by_key} keeps a table of short
+-- keys in one tree where the database has a word for that.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 INSERT INTO meta (key, value) VALUES ('schema', '1');
 INSERT INTO meta (key, value) VALUES ('batch', '0');
 
 -- De-duplication keys of everything that came in.
-CREATE TABLE seen (key TEXT PRIMARY KEY, at_ms {int64} NOT NULL);
+CREATE TABLE seen (key TEXT PRIMARY KEY, at_ms {int64} NOT NULL) {by_key};
 
 -- Verified messages as they came in: durable before the 2xx, routed in a later batch.
 CREATE TABLE arrivals (

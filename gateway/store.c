@@ -13,7 +13,8 @@ enum { SCHEMA_VERSION = 1, MAX_SCHEMA_BYTES = 64 * 1024 };
 /* The types that SQLite and PostgreSQL do not share. */
 static char *in_dialect(struct arena *a, const char *sql)
 {
-    static const char *const words[][2] = {{"{int64}", "INTEGER"}, {"{id}", "INTEGER PRIMARY KEY"}};
+    static const char *const words[][2] = {
+        {"{int64}", "INTEGER"}, {"{id}", "INTEGER PRIMARY KEY"}, {"{by_key}", "WITHOUT ROWID"}};
     struct strbuf out;
     strbuf_init(&out, a, MAX_SCHEMA_BYTES);
     for (const char *at = sql; *at != '\0';) {
@@ -139,18 +140,11 @@ bool store_remember(struct store *s, const char *const *keys, int64_t now_ms, bo
 }
 
 bool store_add_arrival(struct store *s, const char *channel, const char *body, int64_t rank,
-                       int64_t now_ms, int64_t *id, struct err *err)
+                       int64_t now_ms, struct err *err)
 {
-    CLEANUP(arena_done) struct arena a = ARENA_INIT;
-    struct db_rows rows;
-    if (!db_query(s->db, &a,
-                  "INSERT INTO arrivals (at_ms, channel, body, rank) VALUES ($1, $2, $3, $4) "
-                  "RETURNING id",
-                  DB_ARGS(db_int(now_ms), db_text(channel), db_text(body), db_int(rank)), &rows,
-                  err))
-        return false;
-    *id = db_cell_int(&rows, 0, 0);
-    return true;
+    return db_run(s->db,
+                  "INSERT INTO arrivals (at_ms, channel, body, rank) VALUES ($1, $2, $3, $4)",
+                  DB_ARGS(db_int(now_ms), db_text(channel), db_text(body), db_int(rank)), err);
 }
 
 bool store_get_arrival(struct store *s, struct arena *a, int64_t id, struct stored_arrival *out,

@@ -33,7 +33,7 @@ bool store_remember(struct store *s, const char *const *keys, int64_t now_ms, bo
                     struct err *err) NODISCARD;
 /* rank: lower ones are routed first (a person's click does not wait behind a burst of events). */
 bool store_add_arrival(struct store *s, const char *channel, const char *body, int64_t rank,
-                       int64_t now_ms, int64_t *id, struct err *err) NODISCARD;
+                       int64_t now_ms, struct err *err) NODISCARD;
 struct stored_arrival {
     int64_t id, at_ms;
     const char *channel, *body;
