@@ -73,6 +73,16 @@ static char *one_line(struct arena *a, const char *text, size_t max)
     return text_one_line(a, text_truncate(a, text == NULL ? "" : text, max));
 }
 
+char *block_text(struct arena *a, const char *text)
+{
+    char *copy = arena_strdup(a, text), *to = copy;
+    for (const char *from = copy; *from != '\0'; from++)
+        if (from[0] != '\r' || from[1] != '\n')
+            *to++ = *from;
+    *to = '\0';
+    return text_visible(a, copy);
+}
+
 /* A block without the line feeds at its end; NULL when nothing is left. */
 static const char *block(struct arena *a, const char *text)
 {
@@ -83,7 +93,7 @@ static const char *block(struct arena *a, const char *text)
         len--;
     if (len == 0)
         return NULL;
-    return text_visible(a, text_truncate(a, arena_strndup(a, text, len), BODY_BYTES));
+    return block_text(a, text_truncate(a, arena_strndup(a, text, len), BODY_BYTES));
 }
 
 static bool is_sha(const char *text)

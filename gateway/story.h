@@ -69,5 +69,8 @@ char *who_text(struct arena *a, const struct people *people, const char *actor);
 const char *waiting_text(struct arena *a, const struct json *waiting_for);
 /* 40 hex digits → the first 7; anything else as it is. */
 const char *short_sha(struct arena *a, const char *text);
+/* A block of somebody's text for a screen: line feeds and tabs stay (browsers send CR LF: it is
+ * one), all else that is no text is visible. */
+char *block_text(struct arena *a, const char *text);
 /* "4 minutes ago", "in 2 hours", "just now". */
 char *ago_text(struct arena *a, int64_t at_ms, int64_t now_ms);
