@@ -145,8 +145,15 @@ bool thread_cancel(struct app *app, const char *id, const char *actor, const cha
 bool thread_pause(struct app *app, const char *id, const char *actor, bool pause, struct err *err)
 {
     struct thread_row row;
+    const char **children;
+    size_t n;
     if (!store_get_thread(&app->store, app->a, id, &row, err))
         return false;
+    if (!store_children(&app->store, app->a, id, &children, &n, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!thread_pause(app, children[i], actor, pause, err))
+            return false;
     if (row.t.paused == pause)
         return true;
     return store_set_paused(&app->store, id, pause, err) &&

@@ -63,7 +63,7 @@ struct app {
     struct children *children;
     struct reader *reader;
     struct metrics *metrics;
-    struct rate rate;        /* failed signatures and sign-ins by address, calls by API key */
+    struct rate rate; /* failed signatures and sign-ins by address, calls by API key */
     bool dry_run, stopping;
     bool store_down; /* the last commits failed: doors answer 503, readiness is false */
     bool paused_all; /* a copy of meta.paused_all, read at the begin of each batch */
@@ -181,7 +181,11 @@ bool environment_take(struct app *app, const char *environment, const char *root
                       const char *pipeline, bool *held, struct err *err) NODISCARD;
 bool environment_leave(struct app *app, const char *environment, const char *root, struct err *err)
     NODISCARD;
+/* Where a command is still at work the hold stays until it has ended. */
 bool environment_leave_all(struct app *app, const char *root, struct err *err) NODISCARD;
+/* Is a command of anybody at work there? */
+bool environment_is_busy(struct app *app, const char *environment, bool *busy, struct err *err)
+    NODISCARD;
 /* Why a tool may not act there now: lock, freeze, promotion order. *why NULL: it may. */
 bool environment_refuses(struct app *app, const struct tool_target *target, const char *sha,
                          const char *requester, const char **why, struct err *err) NODISCARD;

@@ -74,8 +74,15 @@ static bool add_command(struct app *app, const char *thread, int64_t call, const
 static bool refuse_call(struct app *app, const struct thread_row *row, const struct effect *e,
                         const char *why, enum tool_start *out, struct err *err)
 {
+    struct thread_row root;
     metrics_add(app->metrics, METRIC_TOOLS_REFUSED, 1);
     *out = TOOL_ENDED_AT_ONCE;
+    /* It may have stood in the queue until now; a run keeps its hold, others must not. */
+    if (!store_get_thread(&app->store, app->a, row->t.root, &root, err))
+        return false;
+    if (root.t.pipeline == NULL && e->tool->target.environment != NULL &&
+        !environment_leave(app, e->tool->target.environment, root.t.id, err))
+        return false;
     struct tool_ending ending = {.thread = row->t.id,
                                  .tool = e->tool->name,
                                  .outcome = "refused",
@@ -109,21 +116,6 @@ static bool check_approval(struct app *app, const struct effect *e, const struct
     return true;
 }
 
-/* Is a command of anybody at work in this environment? */
-static bool is_busy(struct app *app, const char *environment, bool *busy, struct err *err)
-{
-    struct tool_run_row *runs;
-    size_t n;
-    *busy = false;
-    if (!store_open_tool_runs(&app->store, app->a, NULL, &runs, &n, err))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if ((strcmp(runs[i].kind, "command") == 0 || strcmp(runs[i].kind, "stage") == 0) &&
-            text_eq(json_text_at(json_parse_own(app->a, runs[i].spec), "environment"), environment))
-            *busy = true;
-    return true;
-}
-
 static bool take_environment(struct app *app, struct thread_row *row, const struct tool_target *t,
                              bool *held, struct err *err)
 {
@@ -133,7 +125,7 @@ static bool take_environment(struct app *app, struct thread_row *row, const stru
         return true;
     if (!t->rollback)
         return environment_take(app, t->environment, row->t.root, NULL, held, err);
-    if (!is_busy(app, t->environment, &busy, err))
+    if (!environment_is_busy(app, t->environment, &busy, err))
         return false;
     if (!busy)
         return true;
@@ -203,16 +195,32 @@ bool command_run(struct app *app, struct thread_row *row, const struct effect *e
            tool_append_started(app, row, e, args, run_id, err);
 }
 
+/* Locks, freezes and the promotion order hold for stages that deploy, too. */
+static bool stage_refused(struct app *app, const struct thread_row *row, const struct stage *stage,
+                          const char **why, struct err *err)
+{
+    struct tool_target target = {.environment = stage->environment, .component = stage->component};
+    return environment_refuses(app, &target, run_sha(&row->t), row->t.requester, why, err);
+}
+
 bool tool_run_stage(struct app *app, struct thread_row *row, const struct pipeline *pipeline,
                     const struct stage *stage, int64_t attempt, struct err *err)
 {
     struct json *argv, *held = NULL, *data = json_object(app->a);
+    const char *why = NULL;
     struct err bad = ERR_INIT;
     json_set_text(app->a, data, "stage", stage->name);
     json_set_int(app->a, data, "attempt", attempt);
     if (!argv_of_stage(app, row, stage, &argv, &bad)) {
         json_set_text(app->a, data, "outcome", "failed");
         json_set_text(app->a, data, "ending", arena_strdup(app->a, bad.text));
+        return app_append(app, row->t.id, EVENT_STAGE_FINISHED, "system", data, NULL, err);
+    }
+    if (stage_deploys(pipeline, stage) && !stage_refused(app, row, stage, &why, err))
+        return false;
+    if (why != NULL) {
+        json_set_text(app->a, data, "outcome", "failed");
+        json_set_text(app->a, data, "ending", why);
         return app_append(app, row->t.id, EVENT_STAGE_FINISHED, "system", data, NULL, err);
     }
     struct json *spec = command_spec_json(app, &stage->run, argv);
@@ -374,7 +382,11 @@ static bool leave_environment(struct app *app, const struct tool_run_row *run,
     if (!store_get_thread(&app->store, app->a, run->thread, &row, err) ||
         !store_get_thread(&app->store, app->a, row.t.root, &root, err))
         return false;
-    if (root.t.pipeline == NULL && !environment_leave(app, environment, root.t.id, err))
+    /* A run leaves by itself, unless it was over before its command was. */
+    bool is_over = root.t.status == THREAD_DONE || root.t.status == THREAD_FAILED ||
+                   root.t.status == THREAD_CANCELLED;
+    if ((root.t.pipeline == NULL || is_over) &&
+        !environment_leave(app, environment, root.t.id, err))
         return false;
     return wake_waiting(app, environment, err);
 }

@@ -23,6 +23,7 @@ enum {
     SLOW_LETTER_US = 50000,
     CHECKPOINT_MS = 60000,
     RECONCILE_MS = 600000,
+    TIDY_MS = 24 * 3600000,
     DOWN_FIRST_MS = 250,
     DOWN_LONGEST_MS = 5000,
 };
@@ -364,6 +365,8 @@ static bool work_timer(struct app *app, void *what, struct err *err)
                add_periodic(app, "checkpoint", CHECKPOINT_MS, err);
     if (strcmp(timer->kind, "reconcile") == 0)
         return tool_reconcile(app, err) && add_periodic(app, "reconcile", RECONCILE_MS, err);
+    if (strcmp(timer->kind, "tidy") == 0)
+        return store_tidy(&app->store, app->now_ms, err) && add_periodic(app, "tidy", TIDY_MS, err);
     return request_timer(app, timer, err);
 }
 
@@ -642,7 +645,9 @@ bool core_recover(struct app *app, struct err *err)
     bool ok = store_begin(&app->store, err) && read_paused_all(app, err) &&
               store_drop_timers(&app->store, "checkpoint", "periodic", err) &&
               store_drop_timers(&app->store, "reconcile", "periodic", err) &&
+              store_drop_timers(&app->store, "tidy", "periodic", err) &&
               add_periodic(app, "checkpoint", CHECKPOINT_MS, err) &&
+              add_periodic(app, "tidy", TIDY_MS / 24, err) &&
               add_periodic(app, "reconcile", 0, err) && tool_recover(app, err) &&
               outbox_recover(app, err) && store_commit(&app->store, err);
     if (ok) {

@@ -91,16 +91,38 @@ bool environment_leave(struct app *app, const char *environment, const char *roo
     return store_drop_hold(&app->store, environment, root, err) && pass_on(app, environment, err);
 }
 
+/* Is a command of anybody at work in this environment? */
+bool environment_is_busy(struct app *app, const char *environment, bool *busy, struct err *err)
+{
+    struct tool_run_row *runs;
+    size_t n;
+    *busy = false;
+    if (!store_open_tool_runs(&app->store, app->a, NULL, &runs, &n, err))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if ((strcmp(runs[i].kind, "command") == 0 || strcmp(runs[i].kind, "stage") == 0) &&
+            text_eq(json_text_at(json_parse_own(app->a, runs[i].spec), "environment"), environment))
+            *busy = true;
+    return true;
+}
+
 bool environment_leave_all(struct app *app, const char *root, struct err *err)
 {
     struct hold_row *holds;
     size_t n;
     if (!store_holds(&app->store, app->a, NULL, &holds, &n, err))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(holds[i].thread, root) == 0 &&
-            !environment_leave(app, holds[i].environment, root, err))
+    for (size_t i = 0; i < n; i++) {
+        bool busy;
+        if (strcmp(holds[i].thread, root) != 0)
+            continue;
+        /* A command that is being killed still acts there: its ending gives the environment back.
+         */
+        if (!environment_is_busy(app, holds[i].environment, &busy, err))
             return false;
+        if (!busy && !environment_leave(app, holds[i].environment, root, err))
+            return false;
+    }
     return true;
 }
 

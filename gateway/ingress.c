@@ -25,12 +25,15 @@ struct http_door ingress_door(void *ctx, const char *method, const char *path)
         return (struct http_door){
             .max_body = 0, .to = reader_mailbox(app->reader), .kind = LETTER_READ};
     struct http_door door = {.max_body = FORM_BODY, .to = app->mailbox, .kind = LETTER_HTTP};
+    size_t most = (size_t)app->config->server.max_body_bytes;
     if (text_starts(path, "/slack/"))
         door.max_body = SLACK_BODY;
     else if (text_starts(path, "/github/"))
         door.max_body = GITHUB_BODY;
     else if (text_starts(path, "/v1/"))
         door.max_body = API_BODY;
+    if (most > 0 && door.max_body > most)
+        door.max_body = most;
     return door;
 }
 

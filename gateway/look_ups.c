@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum {
+    CLOCKS_DIFFER_MS = 60000, /* GitHub's and ours; its times have whole seconds */
     READ_OUTPUT_BYTES = 1 << 20,
     CALL_TIMEOUT_MS = 30000,
     MOST_READ_ATTEMPTS = 5,
@@ -97,6 +98,10 @@ static bool conclude_reconcile(struct app *app, struct tool_run_row *run, const 
     JSON_EACH(pull, json_get(value, "merged"))
     {
         bool seen;
+        int64_t merged_ms;
+        if (!time_parse(json_text_or(pull, "merged_at", ""), &merged_ms) ||
+            merged_ms + CLOCKS_DIFFER_MS < json_int_or(json_get(spec, "since_ms"), 0))
+            continue;
         struct arrival in = {
             .kind = ARRIVAL_EVENT,
             .type = "github_pull_request",
@@ -247,6 +252,23 @@ bool tool_look_up(struct app *app, struct thread_row *row, const struct effect *
     return begin_read(app, row->t.id, e->call, "fact", e->key, spec, err);
 }
 
+/* Merges from before this gateway's first start are none of its business. */
+static bool set_since(struct app *app, const char *source, struct json *spec, struct err *err)
+{
+    const char *key = arena_printf(app->a, "reconcile_since:%s", source), *text;
+    int64_t since_ms;
+    if (!store_meta_get(&app->store, app->a, key, &text, err))
+        return false;
+    if (text == NULL || !text_to_int(text, 0, INT64_MAX, &since_ms)) {
+        since_ms = app->now_ms;
+        if (!store_meta_set(&app->store, key, arena_printf(app->a, "%lld", (long long)since_ms),
+                            err))
+            return false;
+    }
+    json_set_int(app->a, spec, "since_ms", since_ms);
+    return true;
+}
+
 bool tool_reconcile(struct app *app, struct err *err)
 {
     for (size_t i = 0; i < app->config->n_sources; i++) {
@@ -259,7 +281,8 @@ bool tool_reconcile(struct app *app, struct err *err)
             json_set_text(app->a, spec, "what", "git.merged:");
             json_set_text(app->a, spec, "repo", s->repos[k]);
             json_set_text(app->a, spec, "source", source->name);
-            if (!begin_read(app, "", 0, "reconcile", s->repos[k], spec, err))
+            if (!set_since(app, source->name, spec, err) ||
+                !begin_read(app, "", 0, "reconcile", s->repos[k], spec, err))
                 return false;
         }
     }

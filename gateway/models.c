@@ -221,6 +221,11 @@ static double cost_of(const struct model_config *m, const struct llm_answer *ans
 
 static bool is_stale(const struct thread_row *row, const struct tool_run_row *run)
 {
+    /* Cancelled while the model was thinking: its step must not be found when the thread goes on.
+     */
+    if (row->t.status == THREAD_CANCELLED || row->t.status == THREAD_FAILED ||
+        row->t.status == THREAD_DONE)
+        return true;
     for (size_t i = 0; i < row->t.n_events; i++)
         if (row->t.events[i].seq == run->call)
             return agent_newest(&row->t) > json_int_or(json_get(row->t.events[i].data, "upto"), 0);

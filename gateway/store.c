@@ -166,8 +166,7 @@ bool store_get_arrival(struct store *s, struct arena *a, int64_t id, struct stor
 
 bool store_end_arrival(struct store *s, int64_t id, struct err *err)
 {
-    return db_run(s->db, "UPDATE arrivals SET state = 'routed', body = '' WHERE id = $1",
-                  DB_ARGS(db_int(id)), err);
+    return db_run(s->db, "DELETE FROM arrivals WHERE id = $1", DB_ARGS(db_int(id)), err);
 }
 
 bool store_new_arrivals(struct store *s, struct arena *a, int64_t limit, int64_t **ids,
@@ -183,6 +182,19 @@ bool store_new_arrivals(struct store *s, struct arena *a, int64_t limit, int64_t
     for (size_t i = 0; i < rows.count; i++)
         (*ids)[i] = db_cell_int(&rows, i, 0);
     return true;
+}
+
+bool store_tidy(struct store *s, int64_t now_ms, struct err *err)
+{
+    int64_t month_ago = now_ms - 30LL * 24 * 3600 * 1000;
+    return db_run(s->db, "DELETE FROM seen WHERE at_ms < $1", DB_ARGS(db_int(month_ago)), err) &&
+           db_run(s->db, "DELETE FROM tool_runs WHERE state = 'ended' AND ended_at_ms < $1",
+                  DB_ARGS(db_int(month_ago)), err) &&
+           db_run(s->db, "DELETE FROM logins WHERE expires_at_ms < $1", DB_ARGS(db_int(now_ms)),
+                  err) &&
+           db_run(s->db, "DELETE FROM sessions WHERE expires_at_ms < $1", DB_ARGS(db_int(now_ms)),
+                  err) &&
+           db_run(s->db, "DELETE FROM etags WHERE at_ms < $1", DB_ARGS(db_int(month_ago)), err);
 }
 
 bool store_add_login(struct store *s, const char *hash, const char *person, const char *via,
@@ -214,9 +226,7 @@ bool store_login(struct store *s, struct arena *a, const char *hash, int64_t now
 bool store_add_session(struct store *s, const char *hash, const char *person, int64_t now_ms,
                        int64_t expires_at_ms, struct err *err)
 {
-    return db_run(s->db, "DELETE FROM sessions WHERE expires_at_ms < $1", DB_ARGS(db_int(now_ms)),
-                  err) &&
-           db_run(s->db,
+    return db_run(s->db,
                   "INSERT INTO sessions (hash, person, created_at_ms, expires_at_ms) "
                   "VALUES ($1, $2, $3, $4)",
                   DB_ARGS(db_text(hash), db_text(person), db_int(now_ms), db_int(expires_at_ms)),

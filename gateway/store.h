@@ -45,6 +45,10 @@ bool store_end_arrival(struct store *s, int64_t id, struct err *err) NODISCARD;
 bool store_new_arrivals(struct store *s, struct arena *a, int64_t limit, int64_t **ids,
                         size_t *count, struct err *err) NODISCARD;
 
+/* Forgets what nothing needs any more: keys and ended tool runs older than a month, spent and
+ * expired sign-ins. Nothing of a thread. */
+bool store_tidy(struct store *s, int64_t now_ms, struct err *err) NODISCARD;
+
 /* ---- threads and events ------------------------------------------------------------------ */
 
 struct thread_row {
