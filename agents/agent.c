@@ -1,213 +1,14 @@
-/* agent_next(): see agent.h. First the events are folded into a situation, then one visible switch
- * over the intent of the current step says what follows from it. */
+/* agent_next(): see agent.h. The events are folded into a situation (situation.h), then one visible
+ * switch over the intent of the current step says what follows from it. */
 #include "agents/agent.h"
 
 #include "agents/intents.h"
 #include "agents/json_schema.h"
 #include "agents/reply.h"
-#include "gateway/base/strbuf.h"
+#include "agents/situation.h"
 #include "gateway/base/text.h"
 
 #include <string.h>
-
-/* What the events say, in one pass. */
-struct situation {
-    const struct agent *agent;
-    const struct thread *thread;
-    int64_t now_ms;
-    struct arena *a;
-    struct effect *out;
-    size_t count;
-
-    int64_t newest; /* newest event that wakes the agent */
-    int64_t newest_message;
-    int64_t asked_upto; /* what the newest model call had seen */
-    int64_t finished;   /* seq of `finished`, 0: never */
-    bool model_under_way, model_failed;
-    const char *model_error;
-    const struct event *step;      /* the current step: the newest that is no keep_waiting */
-    const struct event *last_step; /* the newest of all */
-    bool step_settled;             /* its result is there */
-    bool last_step_refused;
-    const struct event *open;    /* request_raised that is not decided */
-    const struct event *decided; /* of the current step: request_decided */
-    const struct event *unknown; /* tool_finished of unknown outcome that nobody was asked about */
-    const struct event *about;   /* newest request_decided with `about`, not acted on */
-    int running;                 /* tools */
-    int64_t steps, tokens, model_ms, asked_at_ms;
-    double cost;
-    int64_t errors, identical; /* in a row; of the same step */
-    const char *last_error;
-};
-
-/* ---- the fold ---------------------------------------------------------------------------- */
-
-static bool is_call(const struct event *e, const struct event *step)
-{
-    return step != NULL && json_int_or(json_get(e->data, "call"), 0) == step->seq;
-}
-
-static bool is_outcome(const struct event *e, const char *outcome)
-{
-    return text_eq(json_text_at(e->data, "outcome"), outcome);
-}
-
-/* How often did exactly this step fail in the thread so far? */
-static int64_t count_identical(const struct situation *s, const struct event *step, size_t upto)
-{
-    if (step == NULL)
-        return 0;
-    int64_t count = 0;
-    const struct json *what = json_without(s->a, step->data, "reasoning");
-    const struct event *current = NULL;
-    for (size_t i = 0; i <= upto; i++) {
-        const struct event *e = &s->thread->events[i];
-        if (e->type == EVENT_STEP)
-            current = e;
-        bool failed = e->type == EVENT_STEP_REFUSED ||
-                      (e->type == EVENT_TOOL_FINISHED && !is_outcome(e, "ok"));
-        if (failed && current != NULL &&
-            json_equal(what, json_without(s->a, current->data, "reasoning")))
-            count++;
-    }
-    return count;
-}
-
-static void fold_error(struct situation *s, size_t i)
-{
-    const struct event *e = &s->thread->events[i];
-    s->errors++;
-    s->last_error = json_text_or(e->data, e->type == EVENT_STEP_REFUSED ? "error" : "result.error",
-                                 "it failed");
-    if (s->step != NULL && is_call(e, s->step))
-        s->identical = count_identical(s, s->step, i);
-}
-
-static void fold_model(struct situation *s, const struct event *e)
-{
-    if (e->type == EVENT_MODEL_ASKED) {
-        s->model_under_way = true;
-        s->model_failed = false;
-        s->asked_upto = json_int_or(json_get(e->data, "upto"), e->seq);
-        s->asked_at_ms = e->at_ms;
-        s->steps++;
-        return;
-    }
-    s->model_under_way = false;
-    s->model_failed = json_is_true(json_get(e->data, "failed"));
-    s->model_error = json_text_or(e->data, "error", "it gave no answer");
-    s->tokens += json_int_or(json_get(e->data, "tokens"), 0);
-    const struct json *cost = json_get(e->data, "cost");
-    s->cost += cost != NULL && cost->type == JSON_NUMBER ? cost->number : 0;
-    s->model_ms += e->at_ms - s->asked_at_ms;
-}
-
-static void fold_request(struct situation *s, const struct event *e)
-{
-    if (e->type == EVENT_REQUEST_RAISED) {
-        s->open = e;
-        return;
-    }
-    s->open = NULL;
-    if (json_get(e->data, "about") != NULL)
-        s->about = e;
-    if (is_call(e, s->step)) {
-        s->decided = e;
-        s->step_settled = !is_outcome(e, "approved");
-    }
-    if (!is_outcome(e, "cancelled"))
-        s->errors = s->identical = 0;
-}
-
-static void fold_step(struct situation *s, const struct event *e)
-{
-    s->last_step = e;
-    s->last_step_refused = false;
-    if (intent_of(s->agent, e->data, NULL) == INTENT_KEEP_WAITING)
-        return;
-    s->step = e;
-    s->step_settled = false;
-    s->decided = NULL;
-}
-
-static void fold_tool(struct situation *s, size_t i)
-{
-    const struct event *e = &s->thread->events[i];
-    if (e->type == EVENT_TOOL_STARTED) {
-        s->running++;
-        return;
-    }
-    /* A call that was refused before it began has no tool_started. */
-    if (!json_is_true(json_get(e->data, "not_started")))
-        s->running--;
-    if (is_call(e, s->step))
-        s->step_settled = true;
-    if (is_outcome(e, "ok"))
-        s->errors = s->identical = 0;
-    else
-        fold_error(s, i);
-    if (is_outcome(e, "unknown"))
-        s->unknown = e;
-}
-
-/* A request that our own newer step cancelled is no news to us. */
-static bool is_news(const struct event *e)
-{
-    if (!event_is_for_agent(e->type) || e->type == EVENT_STEP)
-        return false;
-    return !(e->type == EVENT_REQUEST_DECIDED && is_outcome(e, "cancelled") &&
-             text_starts(e->actor, "agent:"));
-}
-
-static void fold_one(struct situation *s, size_t i)
-{
-    const struct event *e = &s->thread->events[i];
-    if (is_news(e))
-        s->newest = e->seq;
-    if (event_is_message(e->type)) {
-        s->newest_message = e->seq;
-        s->errors = s->identical = 0;
-    }
-    if (e->type == EVENT_MODEL_ASKED || e->type == EVENT_MODEL_ANSWERED)
-        fold_model(s, e);
-    else if (e->type == EVENT_STEP)
-        fold_step(s, e);
-    else if (e->type == EVENT_TOOL_STARTED || e->type == EVENT_TOOL_FINISHED)
-        fold_tool(s, i);
-    else if (e->type == EVENT_REQUEST_RAISED || e->type == EVENT_REQUEST_DECIDED)
-        fold_request(s, e);
-    else if (e->type == EVENT_STEP_REFUSED) {
-        s->last_step_refused = true;
-        if (is_call(e, s->step))
-            s->step_settled = true;
-        fold_error(s, i);
-    } else if (e->type == EVENT_TIMER_FIRED && is_call(e, s->step))
-        s->step_settled = true;
-    else if (e->type == EVENT_FINISHED || e->type == EVENT_CANCELLED) {
-        s->finished = e->seq;
-        s->step_settled = true;
-        s->about = NULL;
-    } else if (e->type == EVENT_LIMIT_RAISED)
-        s->about = NULL;
-}
-
-static struct situation fold(const struct agent *agent, const struct thread *thread, int64_t now_ms,
-                             struct arena *a, struct effect *out)
-{
-    struct situation s = {.agent = agent, .thread = thread, .now_ms = now_ms, .a = a, .out = out};
-    for (size_t i = 0; i < thread->n_events; i++)
-        fold_one(&s, i);
-    return s;
-}
-
-int64_t agent_newest(const struct thread *thread)
-{
-    int64_t newest = 0;
-    for (size_t i = 0; i < thread->n_events; i++)
-        if (is_news(&thread->events[i]))
-            newest = thread->events[i].seq;
-    return newest;
-}
 
 /* ---- effects ----------------------------------------------------------------------------- */
 
@@ -257,7 +58,7 @@ static void ask_human(struct situation *s, const char *about, const char *questi
 /* An older step's request that a newer step makes void. */
 static void cancel_older(struct situation *s)
 {
-    if (s->open == NULL || is_call(s->open, s->step))
+    if (s->open == NULL || event_is_of(s->open, s->step))
         return;
     struct effect *e = add(s, EFFECT_CANCEL_REQUEST);
     e->request = json_text_at(s->open->data, "request");
@@ -279,27 +80,37 @@ static int64_t allowance(const struct situation *s, const char *limit)
     return times;
 }
 
+/* A person who lets an old thread go on gives it its whole age again from then. */
+static int64_t age_ms(const struct situation *s)
+{
+    int64_t since_ms = s->thread->created_at_ms;
+    for (size_t i = 0; i < s->thread->n_events; i++) {
+        const struct event *e = &s->thread->events[i];
+        if (e->type == EVENT_LIMIT_RAISED && text_eq(json_text_at(e->data, "limit"), "max_age"))
+            since_ms = e->at_ms;
+    }
+    return s->now_ms - since_ms;
+}
+
 static const char *limit_that_is_reached(const struct situation *s, int64_t *used, int64_t *allowed)
 {
     const struct limits *l = &s->agent->limits;
     const struct {
         const char *name;
-        int64_t used, limit;
+        int64_t used, most; /* 0: no limit */
     } rows[] = {
-        {"steps", s->steps, l->steps},
-        {"tokens", s->tokens, l->tokens},
-        {"seconds", s->model_ms / 1000, l->seconds},
-        {"cost", (int64_t)(s->cost * 1e6), (int64_t)(l->cost * 1e6)},
-        {"max_age", s->now_ms - s->thread->created_at_ms, l->max_age_ms},
+        {"steps", s->steps, l->steps * allowance(s, "steps")},
+        {"tokens", s->tokens, l->tokens * allowance(s, "tokens")},
+        {"seconds", s->model_ms / 1000, l->seconds * allowance(s, "seconds")},
+        {"cost", (int64_t)(s->cost * 1e6), (int64_t)(l->cost * 1e6) * allowance(s, "cost")},
+        {"max_age", age_ms(s), l->max_age_ms},
     };
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        int64_t most = rows[i].limit * allowance(s, rows[i].name);
-        if (rows[i].limit > 0 && rows[i].used >= most) {
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].most > 0 && rows[i].used >= rows[i].most) {
             *used = rows[i].used;
-            *allowed = most;
+            *allowed = rows[i].most;
             return rows[i].name;
         }
-    }
     return NULL;
 }
 
@@ -325,7 +136,8 @@ static void ask_model(struct situation *s)
 {
     int64_t used, allowed;
     const char *limit = limit_that_is_reached(s, &used, &allowed);
-    int64_t errors = s->errors > s->identical ? s->errors : s->identical;
+    int64_t identical = s->step_failed ? situation_identical_failures(s) : 0;
+    int64_t errors = s->errors > identical ? s->errors : identical;
     if (limit != NULL)
         stop_at_limit(s, limit, used, allowed);
     else if (s->agent->limits.errors > 0 && errors >= s->agent->limits.errors)
@@ -344,7 +156,7 @@ static bool follow_answer(struct situation *s)
     if (s->about == NULL)
         return false;
     const char *about = json_text_or(s->about->data, "about", "");
-    bool answered = is_outcome(s->about, "answered");
+    bool answered = event_ended(s->about, "answered");
     bool yes = answered && text_eq(json_text_at(s->about->data, "answer"), "yes");
     if (text_starts(about, "limit:")) {
         if (!yes) {
@@ -378,7 +190,7 @@ static const struct json *fact(const struct situation *s, const char *key, bool 
     *looking = false;
     for (size_t i = 0; i < s->thread->n_events; i++) {
         const struct event *e = &s->thread->events[i];
-        if (e->type != EVENT_NOTE || !is_call(e, s->step))
+        if (e->type != EVENT_NOTE || !event_is_of(e, s->step))
             continue;
         if (text_eq(json_text_at(e->data, "looking_up"), key))
             *looking = true;
@@ -412,45 +224,69 @@ static struct json *arguments_of(struct situation *s)
     return args;
 }
 
-/* Does any event but our own steps name this commit? */
-static bool is_named_in_thread(const struct situation *s, const char *sha)
+/* Does the text name the commit, in full or by at least seven digits? */
+static bool names_commit(const char *text, const char *sha)
 {
-    for (size_t i = 0; i < s->thread->n_events; i++) {
-        const struct event *e = &s->thread->events[i];
-        if (event_is_for_agent(e->type) && e->type != EVENT_STEP &&
-            e->type != EVENT_REQUEST_DECIDED && strstr(json_write(s->a, e->data), sha) != NULL)
+    char start[8] = "";
+    memcpy(start, sha, 7);
+    for (const char *at = strstr(text, start); at != NULL; at = strstr(at + 1, start)) {
+        size_t len = strspn(at, "0123456789abcdef");
+        if (len <= strlen(sha) && strncmp(at, sha, len) == 0)
             return true;
     }
     return false;
 }
 
-/* Resolves the ref argument and gathers what the card shows; false: not yet, or refused. */
-static bool resolve(struct situation *s, const struct tool *tool, struct json *args,
-                    struct json *facts)
+/* Does anything in the thread name this commit but what the agent itself said? */
+static bool is_named_in_thread(const struct situation *s, const char *sha)
 {
-    const char *given = json_text_at(args, tool->target.ref == NULL ? "" : tool->target.ref);
-    const char *sha = "";
-    if (tool->target.ref != NULL && given != NULL) {
+    for (size_t i = 0; i < s->thread->n_events; i++) {
+        const struct event *e = &s->thread->events[i];
+        const struct json *data = e->data;
+        if (!event_is_for_agent(e->type) || e->type == EVENT_STEP || e->type == EVENT_STEP_REFUSED)
+            continue;
+        if (e->type == EVENT_REQUEST_DECIDED) /* it repeats our arguments */
+            data = json_without(s->a, data, "arguments");
+        if (names_commit(json_write(s->a, data), sha))
+            return true;
+    }
+    return false;
+}
+
+/* The ref argument becomes 40 hex digits, then every pattern is checked. *sha is "" where the tool
+ * has none. False: not yet, or refused. */
+static bool resolve(struct situation *s, const struct tool *tool, struct json *args,
+                    struct json *facts, const char **sha)
+{
+    const char *ref = tool->target.ref,
+               *given = ref == NULL ? NULL : json_text(json_get(args, ref));
+    struct err err = ERR_INIT;
+    *sha = "";
+    if (given != NULL) {
         const struct json *resolved = need(s, arena_printf(s->a, "git.resolve:%s", given));
         if (resolved == NULL)
             return false;
-        sha = json_text_at(resolved, "value.sha");
-        if (sha == NULL) {
+        *sha = json_text_at(resolved, "value.sha");
+        if (*sha == NULL) {
             refuse_step(s, s->step,
-                        arena_printf(s->a, "%s: %s", tool->target.ref,
+                        arena_printf(s->a, "%s: %s", ref,
                                      json_text_or(resolved, "error", "it names no commit")));
             return false;
         }
-        json_set_text(s->a, args, tool->target.ref, sha);
+        json_set_text(s->a, args, ref, *sha);
         json_set_text(s->a, facts, "given", given);
-        json_set_bool(s->a, facts, "named", is_named_in_thread(s, sha));
         json_set(s->a, facts, "commit", json_get(resolved, "value"));
     }
-    struct err err = ERR_INIT;
-    if (!json_schema_validate(tool_schema(s->a, tool, false), args, tool->name, &err)) {
-        refuse_step(s, s->step, arena_strdup(s->a, err.text));
-        return false;
-    }
+    if (json_schema_validate(tool_schema(s->a, tool, false), args, tool->name, &err))
+        return true;
+    refuse_step(s, s->step, arena_strdup(s->a, err.text));
+    return false;
+}
+
+/* What the card says about the place: what runs there, what changes. False: not yet, or refused. */
+static bool look_at_place(struct situation *s, const struct tool *tool, const char *sha,
+                          struct json *facts)
+{
     if (tool->target.environment == NULL)
         return true;
     const char *component = tool->target.component == NULL ? "all" : tool->target.component;
@@ -479,7 +315,7 @@ static bool has_started(const struct situation *s)
 {
     for (size_t i = 0; i < s->thread->n_events; i++)
         if (s->thread->events[i].type == EVENT_TOOL_STARTED &&
-            is_call(&s->thread->events[i], s->step))
+            event_is_of(&s->thread->events[i], s->step))
             return true;
     return false;
 }
@@ -513,7 +349,7 @@ static bool still_names_it(struct situation *s, const struct tool *tool)
     const struct json *raised = NULL;
     for (size_t i = 0; i < s->thread->n_events; i++)
         if (s->thread->events[i].type == EVENT_REQUEST_RAISED &&
-            is_call(&s->thread->events[i], s->step))
+            event_is_of(&s->thread->events[i], s->step))
             raised = s->thread->events[i].data;
     const char *given = json_text_at(raised, "facts.given");
     const char *sha = tool->target.ref == NULL
@@ -538,15 +374,18 @@ static void act_write(struct situation *s, const struct tool *tool)
     if (has_started(s))
         return;
     if (s->decided != NULL) {
-        if (is_outcome(s->decided, "approved") && still_names_it(s, tool))
+        if (event_ended(s->decided, "approved") && still_names_it(s, tool))
             run_tool(s, tool, NULL, json_text_at(s->decided->data, "request"));
         return;
     }
-    if (s->open != NULL && is_call(s->open, s->step))
+    if (s->open != NULL && event_is_of(s->open, s->step))
         return;
     struct json *args = arguments_of(s), *facts = json_object(s->a);
-    if (!resolve(s, tool, args, facts))
+    const char *sha;
+    if (!resolve(s, tool, args, facts, &sha) || !look_at_place(s, tool, sha, facts))
         return;
+    if (*sha != '\0')
+        json_set_bool(s->a, facts, "named", is_named_in_thread(s, sha));
     if (text_eq(tool->needs, "nobody")) {
         run_tool(s, tool, args, NULL);
         return;
@@ -558,21 +397,55 @@ static void act_write(struct situation *s, const struct tool *tool)
     e->facts = facts;
 }
 
+/* A ref is resolved for a reading tool too: the model may give any, the pattern is checked after.
+ */
+static void act_read(struct situation *s, const struct tool *tool)
+{
+    struct json *args = arguments_of(s);
+    const char *sha;
+    if (has_started(s) ||
+        (tool->target.ref != NULL && !resolve(s, tool, args, json_object(s->a), &sha)))
+        return;
+    run_tool(s, tool, args, NULL);
+}
+
+/* What a schema cannot say: a choice needs two at least, and words that name exactly one. */
+static const char *bad_choices(const struct json *step)
+{
+    const struct json *choices = json_at(step, "options.choices");
+    if (!text_eq(json_text_at(step, "options.format"), "multiple_choice"))
+        return NULL;
+    if (json_count(choices) < 2)
+        return "options.choices: multiple_choice needs at least two";
+    JSON_EACH(choice, choices)
+    {
+        for (const struct json *other = choice->next; other != NULL; other = other->next)
+            if (text_eq(json_text(choice), json_text(other)))
+                return "options.choices: each must differ from the others";
+    }
+    return NULL;
+}
+
 static void act_question(struct situation *s)
 {
-    if (s->open != NULL && is_call(s->open, s->step))
+    if (s->open != NULL && event_is_of(s->open, s->step))
         return;
+    if (bad_choices(s->step->data) != NULL) {
+        refuse_step(s, s->step, bad_choices(s->step->data));
+        return;
+    }
     struct effect *e = add(s, EFFECT_RAISE_QUESTION);
     e->call = s->step->seq;
     e->data = arguments_of(s);
 }
 
-static bool is_timer_set(const struct situation *s)
+static const struct event *timer_of(const struct situation *s)
 {
-    for (size_t i = 0; i < s->thread->n_events; i++)
-        if (s->thread->events[i].type == EVENT_TIMER_SET && is_call(&s->thread->events[i], s->step))
-            return true;
-    return false;
+    for (size_t i = s->thread->n_events; i-- > 0;)
+        if (s->thread->events[i].type == EVENT_TIMER_SET &&
+            event_is_of(&s->thread->events[i], s->step))
+            return &s->thread->events[i];
+    return NULL;
 }
 
 /* What follows from the current step while its result is not there. One case an intent. */
@@ -586,7 +459,7 @@ static void act(struct situation *s)
         act_question(s);
         return;
     case INTENT_AWAIT:
-        if (!is_timer_set(s)) {
+        if (timer_of(s) == NULL) {
             struct effect *e = add(s, EFFECT_SET_TIMER);
             e->call = s->step->seq;
             e->seconds = json_int_or(json_get(step, "seconds"), 1);
@@ -612,10 +485,10 @@ static void act(struct situation *s)
     case INTENT_TOOL:
         if (tool == NULL)
             refuse_step(s, s->step, "this tool is no longer configured");
-        else if (!tool->reads)
+        else if (tool->reads)
+            act_read(s, tool);
+        else
             act_write(s, tool);
-        else if (!has_started(s))
-            run_tool(s, tool, arguments_of(s), NULL);
         return;
     }
     UNREACHABLE();
@@ -678,7 +551,7 @@ static bool ask_about_unknown(struct situation *s)
 size_t agent_next(const struct agent *agent, const struct thread *thread, int64_t now_ms,
                   struct arena *a, struct effect out[MAX_EFFECTS])
 {
-    struct situation s = fold(agent, thread, now_ms, a, out);
+    struct situation s = situation_of(agent, thread, now_ms, a, out);
     if (thread->paused || (s.finished > 0 && s.newest_message < s.finished))
         return 0;
     if (prefetch(&s) || s.model_under_way)
@@ -712,19 +585,22 @@ struct json *agent_waiting_for(const struct agent *agent, const struct thread *t
                                struct arena *a)
 {
     struct effect ignored[MAX_EFFECTS];
-    struct situation s = fold(agent, thread, 0, a, ignored);
+    struct situation s = situation_of(agent, thread, 0, a, ignored);
+    const struct event *timer = timer_of(&s);
     struct json *w = json_object(a);
     if (s.model_under_way) {
         json_set_text(a, w, "kind", "model");
     } else if (s.open != NULL) {
         json_set_text(a, w, "kind", "person");
         json_set_text(a, w, "request", json_text_at(s.open->data, "request"));
-    } else if (s.running > 0 || (s.step != NULL && !s.step_settled && !is_timer_set(&s))) {
+    } else if (s.running > 0 || (s.step != NULL && !s.step_settled && timer == NULL)) {
         json_set_text(a, w, "kind", "tool");
         json_set_text(a, w, "what",
                       s.step == NULL ? "prefetch" : json_text_or(s.step->data, "intent", ""));
     } else if (s.step != NULL && !s.step_settled) {
         json_set_text(a, w, "kind", "timer");
+        json_set_text(a, w, "until",
+                      time_format(a, json_int_or(json_get(timer->data, "until_ms"), timer->at_ms)));
     } else {
         return NULL;
     }
