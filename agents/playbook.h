@@ -9,13 +9,13 @@
 
 struct playbook;
 
-/* From the file's parsed YAML. Every problem goes to `problems` with the node it concerns; `intents`
- * are the names that the agent may use, NULL-terminated. The result lives in the arena and borrows
- * from `source`. */
+/* From the file's parsed YAML. Every problem goes to `problems` with the node it concerns;
+ * `intents` are the names that the agent may use, NULL-terminated. The result lives in the arena
+ * and borrows from `source`. */
 bool playbook_parse(struct arena *a, const struct json *source, const char *const *intents,
                     struct problems *problems, struct playbook **out) NODISCARD;
 
-/* What the first rule that fits says: {"intent": …, arguments, "reasoning"}. When none fits, it asks a
- * person: never NULL. */
+/* What the first rule that fits says: {"intent": …, arguments, "reasoning"}. When none fits, it
+ * asks a person: never NULL. */
 const struct json *playbook_step(struct arena *a, const struct playbook *playbook,
                                  const struct thread *thread);

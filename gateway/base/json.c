@@ -678,7 +678,11 @@ static bool decimal_of(double value, int count, struct decimal *out)
     for (; *c != 'e'; c++)
         if (*c >= '0' && *c <= '9')
             out->digits = out->digits * 10 + (uint64_t)(*c - '0');
-    out->exponent = (int)strtol(c + 1, NULL, 10);
+    /* printf's exponent: a sign and at least two digits. */
+    for (const char *digit = c + 2; *digit != '\0'; digit++)
+        out->exponent = out->exponent * 10 + (*digit - '0');
+    if (c[1] == '-')
+        out->exponent = -out->exponent;
     if (is_exactly(out->digits, count, out->exponent, value))
         return true;
     out->digits++;

@@ -20,7 +20,8 @@ static void on_signal(int signo)
     stop = 1;
 }
 
-static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
 {
     static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     struct session *s = user;
@@ -56,14 +57,18 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 int bare_run(int port)
 {
     static const struct lws_protocols protocols[] = {
-        {.name = "bare", .callback = callback, .per_session_data_size = sizeof(struct session), .rx_buffer_size = 4096},
+        {.name = "bare",
+         .callback = callback,
+         .per_session_data_size = sizeof(struct session),
+         .rx_buffer_size = 4096},
         {0}};
-    struct lws_context_creation_info info = {.port = port,
-                                             .iface = "127.0.0.1",
-                                             .protocols = protocols,
-                                             .listen_accept_role = "raw-skt",
-                                             .listen_accept_protocol = "bare",
-                                             .options = LWS_SERVER_OPTION_ADOPT_APPLY_LISTEN_ACCEPT_CONFIG};
+    struct lws_context_creation_info info = {
+        .port = port,
+        .iface = "127.0.0.1",
+        .protocols = protocols,
+        .listen_accept_role = "raw-skt",
+        .listen_accept_protocol = "bare",
+        .options = LWS_SERVER_OPTION_ADOPT_APPLY_LISTEN_ACCEPT_CONFIG};
     lws_set_log_level(LLL_ERR, NULL);
     signal(SIGTERM, on_signal);
     struct lws_context *context = lws_create_context(&info);

@@ -45,14 +45,17 @@ static size_t write_body(char *body, size_t size, uint64_t n)
     return (size_t)snprintf(
         body, size,
         "{\"token\":\"t\",\"team_id\":\"T0BENCH\",\"api_app_id\":\"A0BENCH\",\"event\":{\"type\":"
-        "\"app_mention\",\"user\":\"U0ALICE01\",\"text\":\"<@U0BOT> nothing %s\",\"ts\":\"%llu.%06llu\","
-        "\"channel\":\"C0BENCH\",\"event_ts\":\"%llu.%06llu\"},\"type\":\"event_callback\",\"event_id\":"
-        "\"Ev%s%012llu\",\"event_time\":1700000000,\"authorizations\":[{\"enterprise_id\":null,\"team_id\":"
+        "\"app_mention\",\"user\":\"U0ALICE01\",\"text\":\"<@U0BOT> nothing "
+        "%s\",\"ts\":\"%llu.%06llu\","
+        "\"channel\":\"C0BENCH\",\"event_ts\":\"%llu.%06llu\"},\"type\":\"event_callback\",\"event_"
+        "id\":"
+        "\"Ev%s%012llu\",\"event_time\":1700000000,\"authorizations\":[{\"enterprise_id\":null,"
+        "\"team_id\":"
         "\"T0BENCH\",\"user_id\":\"U0BOT\",\"is_bot\":true,\"is_enterprise_install\":false}],"
         "\"is_ext_shared_channel\":false}",
-        filler, 1700000000ull + (unsigned long long)(n / 1000000), (unsigned long long)(n % 1000000),
-        1700000000ull + (unsigned long long)(n / 1000000), (unsigned long long)(n % 1000000), run_id,
-        (unsigned long long)n);
+        filler, 1700000000ull + (unsigned long long)(n / 1000000),
+        (unsigned long long)(n % 1000000), 1700000000ull + (unsigned long long)(n / 1000000),
+        (unsigned long long)(n % 1000000), run_id, (unsigned long long)n);
 }
 
 static void sign(const char *at, const char *body, size_t len, char *hex)
@@ -62,7 +65,8 @@ static void sign(const char *at, const char *body, size_t len, char *hex)
     unsigned int mac_len = sizeof mac;
     int head = snprintf(base, sizeof base, "v0:%s:", at);
     memcpy(base + head, body, len);
-    HMAC(EVP_sha256(), secret, (int)strlen(secret), (unsigned char *)base, (size_t)head + len, mac, &mac_len);
+    HMAC(EVP_sha256(), secret, (int)strlen(secret), (unsigned char *)base, (size_t)head + len, mac,
+         &mac_len);
     for (int i = 0; i < 32; i++)
         sprintf(hex + 2 * i, "%02x", mac[i]);
 }
@@ -75,11 +79,12 @@ static void prepare(struct connection *c)
     snprintf(at, sizeof at, "%lld", (long long)time(NULL));
     if (is_signed)
         sign(at, body, len, hex);
-    c->out_len = (size_t)snprintf(c->out, sizeof c->out,
-                                  "POST /slack/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                                  "Content-Type: application/json\r\nX-Slack-Request-Timestamp: %s\r\n"
-                                  "X-Slack-Signature: v0=%s\r\nContent-Length: %zu\r\n\r\n%s",
-                                  at, hex, len, body);
+    c->out_len =
+        (size_t)snprintf(c->out, sizeof c->out,
+                         "POST /slack/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                         "Content-Type: application/json\r\nX-Slack-Request-Timestamp: %s\r\n"
+                         "X-Slack-Signature: v0=%s\r\nContent-Length: %zu\r\n\r\n%s",
+                         at, hex, len, body);
     c->out_at = c->in_len = 0;
     c->begun_us = now_us();
 }
@@ -141,11 +146,14 @@ int main(int argc, char **argv)
 {
     if (argc != 6)
         return 2;
-    int port = atoi(argv[1]), seconds = atoi(argv[2]), count = atoi(argv[3]), epoll = epoll_create1(0);
+    int port = atoi(argv[1]), seconds = atoi(argv[2]), count = atoi(argv[3]),
+        epoll = epoll_create1(0);
     secret = argv[4];
     is_signed = atoi(argv[5]);
     snprintf(run_id, sizeof run_id, "%06x", (unsigned)(getpid() & 0xffffff));
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
     for (int i = 0; i < count && i < MAX_CONNECTIONS; i++) {
         struct connection *c = &connections[i];
         c->fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -166,7 +174,7 @@ int main(int argc, char **argv)
             take(events[i].data.ptr);
     }
     double took = (double)(now_us() - begin) / 1e6;
-    printf("%.0f %lld %lld %llu\n", (double)done / took, (long long)percentile(0.5), (long long)percentile(0.99),
-           (unsigned long long)errors);
+    printf("%.0f %lld %lld %llu\n", (double)done / took, (long long)percentile(0.5),
+           (long long)percentile(0.99), (unsigned long long)errors);
     return 0;
 }
