@@ -6,33 +6,50 @@
 
 #include <string.h>
 
-enum { SHORT_RESULT_BYTES = 1500, TINY_RESULT_BYTES = 300 };
+enum {
+    SHORT_RESULT_BYTES = 1500,
+    TINY_RESULT_BYTES = 300,
+    NEWEST_KEPT = 8, /* events at the end that are never left out */
+    BEGIN_INDENT = 4,
+    INDENT = 2,
+    FLAT_MEMBERS = 8,
+    FLAT_TEXT_BYTES = 160,
+};
+
+/* ---- values ------------------------------------------------------------------------------ */
 
 /* A value in double quotes on one line: '<' and '&' can end no tag, control characters are visible.
  */
 static void add_quoted(struct strbuf *b, const char *text)
 {
-    char *visible = text_visible(b->arena, text);
-    strbuf_addc(b, '"');
-    for (const char *c = visible; *c != '\0'; c++) {
-        if (*c == '"' || *c == '\\') {
-            strbuf_addc(b, '\\');
-            strbuf_addc(b, *c);
-        } else if (*c == '\n') {
-            strbuf_add(b, "\\n");
-        } else if (*c == '\t') {
-            strbuf_add(b, "\\t");
-        } else if (*c == '<') {
-            strbuf_add(b, "&lt;");
-        } else if (*c == '>') {
-            strbuf_add(b, "&gt;");
-        } else if (*c == '&') {
-            strbuf_add(b, "&amp;");
-        } else {
-            strbuf_addc(b, *c);
-        }
+    struct strbuf escaped;
+    strbuf_init(&escaped, b->arena, SIZE_MAX / 4);
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
+            strbuf_addc(&escaped, '\\');
+        strbuf_addc(&escaped, *c);
     }
     strbuf_addc(b, '"');
+    for (const char *c = text_visible(b->arena, escaped.text); *c != '\0'; c++) {
+        const char *as = *c == '\n'   ? "\\n"
+                         : *c == '\t' ? "\\t"
+                         : *c == '<'  ? "&lt;"
+                         : *c == '>'  ? "&gt;"
+                         : *c == '&'  ? "&amp;"
+                                      : NULL;
+        if (as != NULL)
+            strbuf_add(b, as);
+        else
+            strbuf_addc(b, *c);
+    }
+    strbuf_addc(b, '"');
+}
+
+/* Would a reader take it for a number, true, false or null? */
+static bool looks_like_another_type(const char *text)
+{
+    return strspn(text, "0123456789.-") == strlen(text) || strcmp(text, "true") == 0 ||
+           strcmp(text, "false") == 0 || strcmp(text, "null") == 0;
 }
 
 static bool is_plain(const char *text)
@@ -43,35 +60,38 @@ static bool is_plain(const char *text)
         if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
               strchr("_-./:", *c) != NULL))
             return false;
-    return text[strlen(text) - 1] != ':' && text[0] != '-';
+    return text[strlen(text) - 1] != ':' && text[0] != '-' && !looks_like_another_type(text);
 }
 
-static void add_key(struct strbuf *b, const char *key)
+static void add_text(struct strbuf *b, const char *text)
 {
-    if (is_plain(key))
-        strbuf_add(b, key);
+    if (is_plain(text))
+        strbuf_add(b, text);
     else
-        add_quoted(b, key);
+        add_quoted(b, text);
 }
 
 static void add_scalar(struct strbuf *b, const struct json *j)
 {
-    if (j->type == JSON_STRING && is_plain(j->text))
-        strbuf_add(b, j->text);
-    else if (j->type == JSON_STRING)
-        add_quoted(b, j->text);
+    if (j->type == JSON_STRING)
+        add_text(b, j->text);
     else
         strbuf_add(b, json_write(b->arena, j));
 }
 
+static bool is_container(const struct json *j)
+{
+    return j->type == JSON_OBJECT || j->type == JSON_ARRAY;
+}
+
+/* Few and short members: they fit on one line. */
 static bool is_flat(const struct json *j)
 {
     size_t members = 0;
     JSON_EACH(child, j)
     {
-        if (child->type == JSON_OBJECT || child->type == JSON_ARRAY || ++members > 8)
-            return false;
-        if (child->type == JSON_STRING && strlen(child->text) > 160)
+        if (is_container(child) || ++members > FLAT_MEMBERS ||
+            (child->type == JSON_STRING && strlen(child->text) > FLAT_TEXT_BYTES))
             return false;
     }
     return true;
@@ -85,7 +105,7 @@ static void add_flat(struct strbuf *b, const struct json *j)
         if (child != j->child)
             strbuf_add(b, ", ");
         if (j->type == JSON_OBJECT) {
-            add_key(b, child->key);
+            add_text(b, child->key);
             strbuf_add(b, ": ");
         }
         add_scalar(b, child);
@@ -93,131 +113,181 @@ static void add_flat(struct strbuf *b, const struct json *j)
     strbuf_addc(b, j->type == JSON_OBJECT ? '}' : ']');
 }
 
-static void add_value(struct strbuf *b, const struct json *j, int depth);
+static void add_value(struct strbuf *b, const struct json *j, int indent);
 
-static void add_block(struct strbuf *b, const struct json *j, int depth)
+/* One member or item a line, two spaces deeper a level; `begun`: the first line's indent is there
+ * already. */
+static void add_block(struct strbuf *b, const struct json *j, int indent, bool begun)
 {
     JSON_EACH(child, j)
     {
-        for (int i = 0; i < depth * 2; i++)
-            strbuf_add(b, "  ");
-        if (j->type == JSON_OBJECT) {
-            add_key(b, child->key);
-            strbuf_addc(b, ':');
-        } else {
-            strbuf_addc(b, '-');
+        if (!begun || child != j->child)
+            strbuf_addf(b, "%*s", indent, "");
+        if (j->type == JSON_ARRAY && is_container(child) && !is_flat(child)) {
+            strbuf_add(b, "- ");
+            add_block(b, child, indent + INDENT, true);
+            continue;
         }
-        add_value(b, child, depth + 1);
+        if (j->type == JSON_OBJECT)
+            add_text(b, child->key);
+        strbuf_addc(b, j->type == JSON_OBJECT ? ':' : '-');
+        add_value(b, child, indent + INDENT);
     }
 }
 
-static void add_value(struct strbuf *b, const struct json *j, int depth)
+static void add_value(struct strbuf *b, const struct json *j, int indent)
 {
-    if (j->type != JSON_OBJECT && j->type != JSON_ARRAY) {
-        strbuf_addc(b, ' ');
-        add_scalar(b, j);
+    if (is_container(j) && !is_flat(j)) {
         strbuf_addc(b, '\n');
-    } else if (is_flat(j)) {
-        strbuf_addc(b, ' ');
-        add_flat(b, j);
-        strbuf_addc(b, '\n');
-    } else {
-        strbuf_addc(b, '\n');
-        add_block(b, j, depth);
+        add_block(b, j, indent, false);
+        return;
     }
+    strbuf_addc(b, ' ');
+    if (is_container(j))
+        add_flat(b, j);
+    else
+        add_scalar(b, j);
+    strbuf_addc(b, '\n');
 }
 
-/* Keys that are for us, not for a model. */
-static const struct json *for_model(struct arena *a, const struct json *data)
+/* ---- events ------------------------------------------------------------------------------ */
+
+/* Without the keys of our own events that are for us and not for a model. */
+static const struct json *for_model(struct arena *a, const struct event *e)
 {
     static const char *const ours[] = {"call", "prefetch", "run", "not_started", "request"};
-    for (size_t i = 0; i < COUNT(ours); i++)
+    const struct json *data = e->data;
+    for (size_t i = 0; !event_is_message(e->type) && i < COUNT(ours); i++)
         data = json_without(a, data, ours[i]);
     return data;
+}
+
+static void add_who(struct strbuf *b, const struct event *e, const struct people *people)
+{
+    bool is_message = event_is_message(e->type);
+    if (!is_message && e->type != EVENT_REQUEST_DECIDED)
+        return;
+    strbuf_addf(b, "%*s%s: ", BEGIN_INDENT, "",
+                is_message && json_get(e->data, "from") == NULL ? "from" : "by");
+    add_quoted(b, actor_display(b->arena, people, e->actor));
+    strbuf_addc(b, '\n');
 }
 
 static char *render_body(struct arena *a, const struct event *e, const struct people *people)
 {
     struct strbuf b;
     strbuf_init(&b, a, SIZE_MAX / 4);
-    const struct json *data = for_model(a, e->data);
+    const struct json *data = for_model(a, e);
     const struct json *result = json_get(data, "result");
     if (e->type == EVENT_TOOL_FINISHED && text_eq(json_text_at(data, "outcome"), "ok") &&
         result != NULL && result->type == JSON_OBJECT)
         data = result;
     else if (e->type == EVENT_TOOL_FINISHED)
         data = json_without(a, data, "tool");
-    if (event_is_message(e->type) || e->type == EVENT_REQUEST_DECIDED) {
-        strbuf_add(&b, "    by:");
-        add_value(&b, json_string(a, actor_display(a, people, e->actor)), 1);
-    }
-    add_block(&b, data, 1);
-    /* add_block indents by four a level: one level below the tag. */
+    add_who(&b, e, people);
+    add_block(&b, data, BEGIN_INDENT, false);
     return b.text;
 }
 
-static bool is_shortable(const struct event *e)
-{
-    return e->type == EVENT_TOOL_FINISHED;
-}
+/* ---- bounds ------------------------------------------------------------------------------ */
 
-struct part {
-    const char *tag, *body;
-    size_t limit;
+enum part_kind {
+    PART_WORDS,  /* what people said: never touched */
+    PART_RESULT, /* what came back from outside: shortened, old ones first */
+    PART_OTHER,  /* our own: left out whole, at last */
 };
 
-static char *shorten(struct arena *a, const char *body, size_t limit)
+struct part {
+    enum part_kind kind;
+    const char *tag, *body;
+    const char *shown; /* the body as far as it is shown; NULL: left out */
+    size_t shown_bytes;
+};
+
+static enum part_kind kind_of(enum event_type type)
 {
-    size_t len = strlen(body);
-    if (len <= limit)
-        return arena_strdup(a, body);
-    char *head = text_truncate(a, body, limit);
-    return arena_printf(a, "%s\n    (%zu of %zu bytes are left out here)\n", head, len - limit,
-                        len);
+    if (type == EVENT_TOOL_FINISHED || type == EVENT_CHILD_FINISHED ||
+        type == EVENT_WEBHOOK_RECEIVED)
+        return PART_RESULT;
+    return event_is_message(type) || type == EVENT_REQUEST_DECIDED || type == EVENT_HANDED_OVER
+               ? PART_WORDS
+               : PART_OTHER;
 }
 
-static size_t total(struct arena *a, const struct part *parts, size_t n)
+/* Bytes of the part with its tags and the empty line between two. */
+static size_t cost_of(const struct part *p)
 {
+    return p->shown == NULL ? 0 : 2 * strlen(p->tag) + strlen("<>\n</>\n\n") + p->shown_bytes;
+}
+
+static void limit_to(struct arena *a, struct part *p, size_t limit)
+{
+    size_t len = strlen(p->body);
+    p->shown = p->body;
+    if (len > limit) {
+        const char *head = text_truncate(a, p->body, limit);
+        size_t kept = strlen(head) - strlen("…");
+        p->shown = arena_printf(a, "%s\n    (%zu of %zu bytes are left out here)\n", head,
+                                len - kept, len);
+    }
+    p->shown_bytes = strlen(p->shown);
+}
+
+/* Old results get short, then shorter; then what nobody said is left out, oldest first. */
+static void fit(struct arena *a, struct part *parts, size_t n)
+{
+    static const size_t limits[] = {SHORT_RESULT_BYTES, TINY_RESULT_BYTES};
     size_t bytes = 0;
     for (size_t i = 0; i < n; i++)
-        bytes += strlen(parts[i].tag) * 2 + 8 +
-                 (parts[i].limit == 0 ? strlen(parts[i].body)
-                                      : strlen(shorten(a, parts[i].body, parts[i].limit)));
-    return bytes;
+        bytes += cost_of(&parts[i]);
+    for (size_t round = 0; round < COUNT(limits); round++)
+        for (size_t i = 0; i < n && bytes > CONTEXT_MAX_BYTES; i++) {
+            if (parts[i].kind != PART_RESULT)
+                continue;
+            bytes -= cost_of(&parts[i]);
+            limit_to(a, &parts[i], limits[round]);
+            bytes += cost_of(&parts[i]);
+        }
+    for (size_t i = 0; i + NEWEST_KEPT < n && bytes > CONTEXT_MAX_BYTES; i++) {
+        if (parts[i].kind == PART_WORDS)
+            continue;
+        bytes -= cost_of(&parts[i]);
+        parts[i].shown = NULL;
+    }
 }
 
 char *context_render(struct arena *a, const struct thread *thread, const struct people *people,
                      bool all)
 {
     struct part *parts = ARENA_ARRAY(a, struct part, thread->n_events);
-    size_t n = 0;
+    struct strbuf out;
+    size_t n = 0, left_out = 0;
     for (size_t i = 0; i < thread->n_events; i++) {
         const struct event *e = &thread->events[i];
         if (!all && !event_is_for_agent(e->type))
             continue;
         const char *tool = json_text_at(e->data, "tool");
-        parts[n].tag = e->type == EVENT_TOOL_FINISHED && tool != NULL
-                           ? arena_printf(a, "%s_result", tool)
-                           : event_type_name(e->type);
-        parts[n].body = render_body(a, e, people);
-        parts[n].limit = is_shortable(e) ? CONTEXT_RESULT_BYTES : 0;
+        parts[n] = (struct part){.kind = kind_of(e->type),
+                                 .tag = e->type == EVENT_TOOL_FINISHED && tool != NULL
+                                            ? arena_printf(a, "%s_result", tool)
+                                            : event_type_name(e->type),
+                                 .body = render_body(a, e, people)};
+        limit_to(a, &parts[n], parts[n].kind == PART_RESULT ? CONTEXT_RESULT_BYTES : SIZE_MAX);
         n++;
     }
-    static const size_t limits[] = {SHORT_RESULT_BYTES, TINY_RESULT_BYTES};
-    size_t bytes = total(a, parts, n);
-    for (size_t round = 0; round < COUNT(limits) && bytes > CONTEXT_MAX_BYTES; round++)
-        for (size_t i = 0; i < n && bytes > CONTEXT_MAX_BYTES; i++) {
-            if (parts[i].limit == 0 || parts[i].limit <= limits[round])
-                continue;
-            size_t before = strlen(shorten(a, parts[i].body, parts[i].limit));
-            parts[i].limit = limits[round];
-            bytes -= before - strlen(shorten(a, parts[i].body, parts[i].limit));
-        }
-    struct strbuf out;
+    fit(a, parts, n);
     strbuf_init(&out, a, SIZE_MAX / 4);
-    for (size_t i = 0; i < n; i++)
-        strbuf_addf(&out, "%s<%s>\n%s</%s>\n", i > 0 ? "\n" : "", parts[i].tag,
-                    parts[i].limit == 0 ? parts[i].body : shorten(a, parts[i].body, parts[i].limit),
-                    parts[i].tag);
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i].shown == NULL) {
+            left_out++;
+            continue;
+        }
+        if (left_out > 0)
+            strbuf_addf(&out, "%s(%zu older events are left out here)\n", out.len > 0 ? "\n" : "",
+                        left_out);
+        left_out = 0;
+        strbuf_addf(&out, "%s<%s>\n%s</%s>\n", out.len > 0 ? "\n" : "", parts[i].tag,
+                    parts[i].shown, parts[i].tag);
+    }
     return out.text;
 }

@@ -12,7 +12,8 @@ enum {
 
 /* The user message: one tag per event that is for the agent, bodies YAML-like, values escaped so
  * that nothing in them can end a tag. Old results are shortened first, then older ones more, and
- * each says how much is missing; the words of people never. `all` renders every event (a run's
- * context). */
+ * each says how much is missing; in a very long thread old events that are nobody's words are left
+ * out at last, and counted; the words of people never. `all` renders every event (a run's context).
+ */
 char *context_render(struct arena *a, const struct thread *thread, const struct people *people,
                      bool all);
