@@ -56,6 +56,8 @@ struct app {
     const char *config_path;
     const struct config_options *config_options;
     struct config *config;
+    struct config **retired; /* earlier ones: other threads may still read them; freed at stop */
+    size_t n_retired;
     struct store store;
     struct mailbox *mailbox;
     struct http_server *server;

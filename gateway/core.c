@@ -266,7 +266,10 @@ static void reload(struct app *app)
                   L_INT("errors", report.errors));
         return;
     }
-    /* The old one is kept for good: other threads may still read it, and reloads are rare. */
+    app->retired = realloc(app->retired, (app->n_retired + 1) * sizeof *app->retired);
+    if (app->retired == NULL)
+        abort();
+    app->retired[app->n_retired++] = app->config;
     app->config = next;
     reader_set_config(app->reader, next);
     log_info("config.reloaded", L_STR("file", app->config_path));

@@ -248,6 +248,9 @@ int serve_main(const struct serve_options *o)
         close(lock_fd);
     mailbox_free(app->mailbox);
     metrics_free(app->metrics);
+    for (size_t i = 0; i < app->n_retired; i++)
+        config_free(app->retired[i]);
+    free(app->retired);
     config_free(app->config);
     free(app);
     return ok ? 0 : 1;
