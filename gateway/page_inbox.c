@@ -57,8 +57,8 @@ static bool load_open(struct inbox *x, struct err *err)
 static void add_asked(struct inbox *x, const struct json *view, const struct request_row *row)
 {
     const char *target = target_text(x->in->a, json_get(view, "target"));
-    html_add(&x->b, "<span class=\"sub\">%s%s%s asked ",
-             json_text_or(view, "agent", "somebody outside"), target == NULL ? "" : ", for ",
+    html_add(&x->b, "<span class=\"sub\">%s asks%s%s, ",
+             json_text_or(view, "agent", "somebody outside"), target == NULL ? "" : " for ",
              target == NULL ? "" : target);
     html_ago(&x->b, row->raised_at_ms, x->in->now_ms);
     if (row->expires_at_ms > 0) {

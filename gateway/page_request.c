@@ -310,7 +310,8 @@ static void add_buttons(struct request_page *x)
     const char *why;
     enum may_vote may = may_vote(x->in, &x->row, &why);
     bool question = x->row.tool == NULL && strcmp(x->row.kind, "question") == 0;
-    html_raw(&x->b, "<section class=\"card\" data-key=\"decide\">");
+    html_add(&x->b, "<section class=\"card%s\" data-key=\"decide\">",
+             question || may == MAY_NOT ? "" : " reach");
     if (why != NULL)
         html_add(&x->b, "<p>%s: %s.</p>",
                  may == MAY_REJECT ? "You may reject it, but not approve it"

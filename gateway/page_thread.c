@@ -118,7 +118,7 @@ static void add_line(struct thread_page *x, const struct told *line, size_t numb
     html_add(b, "<li class=\"%s d%d%s\" data-key=\"%lld\">", tone_name(line->tone), line->depth,
              line->is_detail ? " detail" : "", (long long)number);
     html_add(b, "<div class=\"line\"><span class=\"head\">%s</span>", line->head);
-    html_add(b, "<time class=\"at\" datetime=\"%s\">%s</time></div>",
+    html_add(b, "<time class=\"at\" data-clock datetime=\"%s\">%s</time></div>",
              time_format(x->in->a, line->at_ms),
              arena_strndup(x->in->a, time_format(x->in->a, line->at_ms) + 11, 8));
     if (line->body != NULL) {
@@ -127,7 +127,7 @@ static void add_line(struct thread_page *x, const struct told *line, size_t numb
         html_raw(b, "</pre>");
     }
     if (line->child != NULL)
-        html_add(b, "<a class=\"more\" href=\"/threads/%s\">Alone</a>", line->child);
+        html_add(b, "<a class=\"more\" href=\"/threads/%s\">Its own page</a>", line->child);
     if (line->request != NULL && line->tone == TONE_WAIT)
         html_add(b, "<a class=\"more\" href=\"/requests/%s\">The request</a>", line->request);
     html_raw(b, "</li>");
@@ -136,7 +136,8 @@ static void add_line(struct thread_page *x, const struct told *line, size_t numb
 static void add_lines(struct thread_page *x)
 {
     const char *id = json_text_or(x->story.thread, "id", "");
-    html_raw(&x->b, "<div class=\"bar\" data-key=\"bar\"><h2>What happened</h2>");
+    html_raw(&x->b, "<div class=\"bar\" data-key=\"bar\"><h2>What happened <span class=\"count\" "
+                    "data-utc>times in UTC</span></h2>");
     html_add(&x->b, "<a class=\"small\" href=\"/threads/%s%s\">%s</a></div>", id,
              x->all ? "" : "?all=1", x->all ? "Only what matters" : "Every event");
     html_raw(&x->b, "<ol class=\"time\" data-key=\"time\" data-keyed aria-live=\"polite\" "

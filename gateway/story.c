@@ -147,11 +147,14 @@ char *call_text(struct arena *a, const char *tool, const struct json *arguments)
 const char *waiting_text(struct arena *a, const struct json *w)
 {
     const char *kind = json_text_at(w, "kind"), *what = json_text_at(w, "what");
-    if (kind == NULL)
-        return NULL;
-    if (what == NULL || strcmp(kind, "person") == 0)
-        return strcmp(kind, "person") == 0 ? "a person" : one_line(a, kind, VALUE_BYTES);
-    return one_line(a, arena_printf(a, "%s %s", kind, what), VALUE_BYTES);
+    static const struct {
+        const char *kind, *words;
+    } rows[] = {
+        {"person", "a person"}, {"child", "an agent"}, {"timer", "a time"}, {"model", "the model"}};
+    for (size_t i = 0; kind != NULL && i < COUNT(rows); i++)
+        if (strcmp(rows[i].kind, kind) == 0)
+            return rows[i].words;
+    return kind == NULL ? NULL : one_line(a, what == NULL ? kind : what, VALUE_BYTES);
 }
 
 char *ago_text(struct arena *a, int64_t at_ms, int64_t now_ms)
@@ -165,7 +168,8 @@ char *ago_text(struct arena *a, int64_t at_ms, int64_t now_ms)
                  {1000, "1 second", "seconds"}};
     int64_t away = at_ms > now_ms ? at_ms - now_ms : now_ms - at_ms;
     for (size_t i = 0; i < COUNT(units) && away >= 2000; i++) {
-        int64_t n = away / units[i].ms;
+        /* What is past has passed; what is to come is said to the nearest. */
+        int64_t n = (away + (at_ms > now_ms ? units[i].ms / 2 : 0)) / units[i].ms;
         if (n == 0)
             continue;
         const char *amount =

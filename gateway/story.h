@@ -65,7 +65,7 @@ const char *target_text(struct arena *a, const struct json *target);
 char *call_text(struct arena *a, const char *tool, const struct json *arguments);
 /* A name as people know it; "person:alice" without people is "alice". */
 char *who_text(struct arena *a, const struct people *people, const char *actor);
-/* {kind, until, what} in words: "a person", "production", or NULL. */
+/* {kind, until, what} in words: "a person", "an agent", "production", or NULL. */
 const char *waiting_text(struct arena *a, const struct json *waiting_for);
 /* 40 hex digits → the first 7; anything else as it is. */
 const char *short_sha(struct arena *a, const char *text);

@@ -6,7 +6,7 @@
   const ago = (then) => {
     const away = (Date.now() - then) / 1000;
     for (const [name, seconds] of units) {
-      const n = Math.floor(Math.abs(away) / seconds);
+      const n = away < 0 ? Math.round(-away / seconds) : Math.floor(away / seconds);
       if (n === 0 || Math.abs(away) < 2) continue;
       const amount = n === 1 ? `1 ${name}` : `${n} ${name}s`;
       return away < 0 ? `in ${amount}` : `${amount} ago`;
@@ -18,14 +18,22 @@
       const words = ago(Date.parse(time.dateTime));
       if (time.textContent !== words) time.textContent = words;
     }
+    for (const time of document.querySelectorAll('time[data-clock]')) {
+      const there = new Date(time.dateTime);
+      time.textContent = there.toLocaleTimeString([], {hour12: false});
+      time.title = there.toLocaleString();
+    }
+    for (const note of document.querySelectorAll('[data-utc]')) note.hidden = true;
   };
+  tell();
   setInterval(tell, 15000);
 
   // Only what changed is replaced, so that a reader's place, focus and screen reader stay calm.
   const same = (a, b) => {
     const [x, y] = [a, b].map((node) => {
       const copy = node.cloneNode(true);
-      for (const time of copy.querySelectorAll('time[data-ago]')) time.textContent = '';
+      for (const time of copy.querySelectorAll('time')) time.replaceWith(time.dateTime);
+      for (const note of copy.querySelectorAll('[data-utc]')) note.remove();
       return copy.outerHTML;
     });
     return x === y;
