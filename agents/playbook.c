@@ -44,23 +44,36 @@ static bool check_keys(const struct json *object, const char *where, const char 
     return ok;
 }
 
+/* A name, or a list of names, each of an event type. NULL: any. */
+static bool check_types(const struct json *types, struct problems *problems)
+{
+    enum event_type known;
+    bool ok = true;
+    if (types == NULL)
+        return true;
+    if (types->type != JSON_STRING && types->type != JSON_ARRAY)
+        return problem(problems, PROBLEM_ERROR, types, types->key, "must be a name or a list");
+    if (types->type == JSON_STRING && !event_type_from_name(types->text, &known))
+        return problem(problems, PROBLEM_ERROR, types, types->key, "there is no event type %s",
+                       types->text);
+    JSON_EACH(item, types)
+    {
+        if (json_text(item) == NULL || !event_type_from_name(json_text(item), &known))
+            ok = problem(problems, PROBLEM_ERROR, item, types->key, "there is no event type %s",
+                         json_text(item) == NULL ? "of that name" : json_text(item));
+    }
+    return ok;
+}
+
 static bool check_match(const struct json *match, struct problems *problems)
 {
     static const char *const keys[] = {"type", "tool", "outcome", "says", "field", "is", NULL};
-    bool ok = match->type == JSON_OBJECT ||
-              problem(problems, PROBLEM_ERROR, match, match->key, "must be a mapping");
-    if (!ok || !check_keys(match, "an event", keys, problems))
-        return false;
-    const struct json *type = json_get(match, "type");
-    enum event_type known;
-    if (json_text(type) != NULL && !event_type_from_name(json_text(type), &known))
-        ok = problem(problems, PROBLEM_ERROR, type, "type", "there is no event type %s",
-                     json_text(type));
-    JSON_EACH(item, type)
-    {
-        if (json_text(item) == NULL || !event_type_from_name(json_text(item), &known))
-            ok = problem(problems, PROBLEM_ERROR, item, "type", "there is no such event type");
-    }
+    if (match->type != JSON_OBJECT)
+        return problem(problems, PROBLEM_ERROR, match, match->key, "must be a mapping");
+    bool ok = check_keys(match, "an event", keys, problems);
+    ok = check_types(json_get(match, "type"), problems) && ok;
+    if ((json_text_at(match, "field") == NULL) != (json_get(match, "is") == NULL))
+        ok = problem(problems, PROBLEM_ERROR, match, match->key, "field and is go together");
     return ok;
 }
 
@@ -86,6 +99,8 @@ static bool check_source(const struct json *source, struct problems *problems)
     if (source->type != JSON_OBJECT)
         return problem(problems, PROBLEM_ERROR, source, source->key, "must be a mapping");
     bool ok = check_keys(source, "a variable", keys, problems);
+    ok = check_types(json_get(source, "commit_in"), problems) && ok;
+    ok = check_types(json_get(source, "from"), problems) && ok;
     if (json_get(source, "commit_in") == NULL &&
         (json_get(source, "from") == NULL || json_get(source, "path") == NULL))
         ok = problem(problems, PROBLEM_ERROR, source, source->key,
@@ -102,19 +117,67 @@ static bool is_known_condition(const struct playbook *p, const char *text)
     return json_get(p->facts, text) != NULL;
 }
 
-static bool check_rule(const struct playbook *p, const struct json *rule,
+/* The next {{name}} of a text; *at moves behind it. NULL: there is none. */
+static char *next_hole(struct arena *a, const char **at)
+{
+    const char *hole = strstr(*at, "{{");
+    if (hole == NULL)
+        return NULL;
+    hole += 2 + strspn(hole + 2, " ");
+    size_t len = strcspn(hole, " }");
+    *at = hole + len;
+    return arena_strndup(a, hole, len);
+}
+
+static bool is_known_variable(const struct playbook *p, const char *name)
+{
+    static const char *const always[] = {"words", "tool", "error"};
+    for (size_t i = 0; i < COUNT(always); i++)
+        if (strcmp(always[i], name) == 0)
+            return true;
+    return json_get(p->find, text_starts(name, "short_") ? name + strlen("short_") : name) != NULL;
+}
+
+static bool check_texts(struct arena *a, const struct playbook *p, const struct json *value,
+                        struct problems *problems)
+{
+    bool ok = true;
+    const char *at = json_text(value) == NULL ? "" : json_text(value);
+    for (char *name = next_hole(a, &at); name != NULL; name = next_hole(a, &at))
+        if (!is_known_variable(p, name))
+            ok = problem(problems, PROBLEM_ERROR, value, value->key, "there is no variable %s",
+                         name);
+    JSON_EACH(child, value)
+    {
+        ok = check_texts(a, p, child, problems) && ok;
+    }
+    return ok;
+}
+
+static bool check_conditions(const struct playbook *p, const struct json *conditions,
+                             struct problems *problems)
+{
+    bool ok = true;
+    if (conditions != NULL && conditions->type != JSON_ARRAY)
+        return problem(problems, PROBLEM_ERROR, conditions, "if", "must be a list");
+    JSON_EACH(condition, conditions)
+    {
+        if (json_text(condition) == NULL || !is_known_condition(p, json_text(condition)))
+            ok = problem(problems, PROBLEM_ERROR, condition, "if", "there is no fact %s",
+                         json_text(condition) == NULL ? "of that name" : json_text(condition));
+    }
+    return ok;
+}
+
+static bool check_rule(struct arena *a, const struct playbook *p, const struct json *rule,
                        const char *const *intents, struct problems *problems)
 {
     static const char *const keys[] = {"name", "if", "do", NULL};
     if (rule->type != JSON_OBJECT)
         return problem(problems, PROBLEM_ERROR, rule, "rules", "a rule is a mapping");
     bool ok = check_keys(rule, "a rule", keys, problems);
-    JSON_EACH(condition, json_get(rule, "if"))
-    {
-        if (json_text(condition) == NULL || !is_known_condition(p, json_text(condition)))
-            ok = problem(problems, PROBLEM_ERROR, condition, "if", "there is no fact %s",
-                         json_text(condition) == NULL ? "of that name" : json_text(condition));
-    }
+    ok = check_conditions(p, json_get(rule, "if"), problems) && ok;
+    ok = check_texts(a, p, json_get(rule, "do"), problems) && ok;
     const char *intent = json_text_at(rule, "do.intent");
     if (intent == NULL)
         return problem(problems, PROBLEM_ERROR, rule, "do", "needs an intent");
@@ -137,6 +200,13 @@ bool playbook_parse(struct arena *a, const struct json *source, const char *cons
     p->find = json_get(source, "find");
     p->facts = json_get(source, "facts");
     p->rules = json_get(source, "rules");
+    if (p->find != NULL && p->find->type != JSON_OBJECT)
+        return problem(problems, PROBLEM_ERROR, p->find, "find", "must be a mapping");
+    if (p->facts != NULL && p->facts->type != JSON_OBJECT)
+        return problem(problems, PROBLEM_ERROR, p->facts, "facts", "must be a mapping");
+    if (p->rules == NULL || p->rules->type != JSON_ARRAY)
+        return problem(problems, PROBLEM_ERROR, p->rules == NULL ? source : p->rules, "rules",
+                       "must be a list");
     JSON_EACH(variable, p->find)
     {
         if (variable->type != JSON_ARRAY)
@@ -155,7 +225,7 @@ bool playbook_parse(struct arena *a, const struct json *source, const char *cons
         ok = problem(problems, PROBLEM_ERROR, source, "rules", "there are none");
     JSON_EACH(rule, p->rules)
     {
-        ok = check_rule(p, rule, intents, problems) && ok;
+        ok = check_rule(a, p, rule, intents, problems) && ok;
     }
     if (ok)
         *out = p;
@@ -212,7 +282,7 @@ static const char *words_of(const struct event *e)
 {
     static const char *const places[] = {"comment", "answer", "text"};
     for (size_t i = 0; i < COUNT(places); i++)
-        if (json_text_at(e->data, places[i]) != NULL)
+        if (*json_text_or(e->data, places[i], "") != '\0')
             return json_text_at(e->data, places[i]);
     return "";
 }
@@ -330,6 +400,12 @@ static const char *find(struct arena *a, const struct playbook *p, const struct 
     return NULL;
 }
 
+/* Why a call failed, or a step was refused. */
+static const char *error_of(const struct event *e)
+{
+    return json_text_or(e->data, "result.error", json_text_or(e->data, "error", ""));
+}
+
 /* What a rule may say beside the variables of `find`. */
 static const char *value_of(struct arena *a, const struct playbook *p, const struct thread *t,
                             const char *name)
@@ -340,9 +416,7 @@ static const char *value_of(struct arena *a, const struct playbook *p, const str
     if (strcmp(name, "tool") == 0)
         return last == NULL ? "" : json_text_or(last->data, "tool", "");
     if (strcmp(name, "error") == 0)
-        return last == NULL
-                   ? ""
-                   : text_truncate(a, json_text_or(last->data, "result.error", ""), QUOTE_BYTES);
+        return last == NULL ? "" : text_truncate(a, error_of(last), QUOTE_BYTES);
     if (text_starts(name, "short_")) {
         const char *full = find(a, p, t, name + strlen("short_"));
         return full == NULL ? NULL : arena_strndup(a, full, strlen(full) < 7 ? strlen(full) : 7);
@@ -379,10 +453,9 @@ static const char *fill(struct arena *a, const struct playbook *p, const struct 
     struct template *parsed;
     struct strbuf b;
     strbuf_init(&b, a, VALUE_MAX_BYTES);
-    for (const char *at = strstr(text, "{{"); at != NULL && n < COUNT(values);
-         at = strstr(at + 2, "{{")) {
-        const char *begin = at + 2 + strspn(at + 2, " ");
-        char *name = arena_strndup(a, begin, strcspn(begin, " }"));
+    const char *at = text;
+    for (char *name = next_hole(a, &at); name != NULL && n < COUNT(values);
+         name = next_hole(a, &at)) {
         const char *value = value_of(a, p, t, name);
         if (value == NULL)
             return NULL;
