@@ -8,10 +8,12 @@
 
 enum { REPORT_MAX_BYTES = 8000, TAIL_BYTES = 600 };
 
+static const char FAILED_AGAIN[] = "failed_again"; /* what our one question is about */
+
 /* What the events say about one stage. */
 struct stage_state {
-    const struct event *started, *finished; /* the newest of each */
-    int64_t attempts;                       /* stage_started, or children of an agent stage */
+    const struct event *started, *finished;               /* the newest of each */
+    int64_t ended;                                        /* how often it came to an end */
     const struct event *child_started, *child_finished;   /* of the stage's own agent */
     const struct event *helper_started, *helper_finished; /* of on_failure */
 };
@@ -24,8 +26,8 @@ struct run_state {
     size_t count;
     struct stage_state *stages;
     const char *held; /* environment */
-    bool finished, asked, question_open;
-    const struct event *answer;
+    bool finished, asked;
+    const struct event *open, *answer; /* our one question, when it is open; its decision */
 };
 
 static struct stage_state *state_of(struct run_state *s, const char *name)
@@ -45,14 +47,15 @@ static void fold_stage_event(struct run_state *s, const struct event *e)
     if (e->type == EVENT_STAGE_STARTED) {
         st->started = e;
         st->finished = NULL;
-        st->attempts++;
     } else if (e->type == EVENT_STAGE_FINISHED) {
         st->finished = e;
+        st->ended++;
     } else if (e->type == EVENT_CHILD_STARTED && helper) {
         st->helper_started = e;
     } else if (e->type == EVENT_CHILD_STARTED) {
         st->child_started = e;
         st->child_finished = NULL; /* hand_over: the stage waits for the new child */
+        st->finished = NULL;
     } else if (e->type == EVENT_CHILD_FINISHED && helper) {
         st->helper_finished = e;
     } else {
@@ -76,10 +79,13 @@ static struct run_state fold(const struct pipeline *pipeline, const struct threa
             s.held = NULL;
         else if (e->type == EVENT_FINISHED || e->type == EVENT_CANCELLED)
             s.finished = true;
-        else if (e->type == EVENT_REQUEST_RAISED)
-            s.asked = s.question_open = true;
-        else if (e->type == EVENT_REQUEST_DECIDED) {
-            s.question_open = false;
+        else if (!text_eq(json_text_at(e->data, "about"), FAILED_AGAIN))
+            continue; /* somebody else's request on this thread */
+        else if (e->type == EVENT_REQUEST_RAISED) {
+            s.asked = true;
+            s.open = e;
+        } else if (e->type == EVENT_REQUEST_DECIDED) {
+            s.open = NULL;
             s.answer = e;
         }
     }
@@ -207,7 +213,7 @@ static void help_with_failure(struct run_state *s, const struct stage *stage,
 static void ask_about_second_failure(struct run_state *s, const struct stage *stage,
                                      const struct stage_state *st)
 {
-    if (s->question_open)
+    if (s->open != NULL)
         return;
     if (s->asked) {
         const char *words = json_text_or(s->answer == NULL ? NULL : s->answer->data, "answer", "");
@@ -217,7 +223,7 @@ static void ask_about_second_failure(struct run_state *s, const struct stage *st
         return;
     }
     struct run_effect *e = add(s, RUN_ASK);
-    e->about = "failed_again";
+    e->about = FAILED_AGAIN;
     struct json *data = json_object(s->a);
     json_set_text(
         s->a, data, "question",
@@ -232,11 +238,22 @@ static void ask_about_second_failure(struct run_state *s, const struct stage *st
     e->data = data;
 }
 
-/* A failed stage. True when the run goes on with the next stage. */
+/* What one attempt is: a command, or a child of the stage's agent. */
+static void run_stage(struct run_state *s, const struct stage *stage, int64_t attempt)
+{
+    if (stage->agent != NULL) {
+        start_child(s, stage, stage->agent, "stage", NULL);
+        return;
+    }
+    struct run_effect *e = add(s, RUN_STAGE);
+    e->stage = stage;
+    e->attempt = attempt;
+}
+
 static void after_failure(struct run_state *s, const struct stage *stage,
                           const struct stage_state *st)
 {
-    if (stage->on_failure == NULL || stage->agent != NULL) {
+    if (stage->on_failure == NULL) {
         finish(s, THREAD_FAILED, "failed", failure_text(s, stage, st));
     } else if (st->helper_started == NULL) {
         help_with_failure(s, stage, st);
@@ -246,10 +263,8 @@ static void after_failure(struct run_state *s, const struct stage *stage,
         finish(s, THREAD_FAILED, "failed",
                arena_printf(s->a, "%s\n%s ended %s.", failure_text(s, stage, st), stage->on_failure,
                             json_text_or(st->helper_finished->data, "status", "")));
-    } else if (st->attempts < 2) {
-        struct run_effect *e = add(s, RUN_STAGE);
-        e->stage = stage;
-        e->attempt = 2;
+    } else if (st->ended < 2) {
+        run_stage(s, stage, 2);
     } else {
         ask_about_second_failure(s, stage, st);
     }
@@ -290,17 +305,10 @@ static void begin_stage(struct run_state *s, const struct stage *stage,
 {
     if (!hold(s, stage))
         return;
-    if (stage->agent == NULL) {
-        if (st->started == NULL) {
-            struct run_effect *e = add(s, RUN_STAGE);
-            e->stage = stage;
-            e->attempt = 1;
-        }
-    } else if (st->child_started == NULL) {
-        start_child(s, stage, stage->agent, "stage", NULL);
-    } else if (st->child_finished != NULL) {
+    if (st->started == NULL && st->child_started == NULL)
+        run_stage(s, stage, 1);
+    else if (st->child_finished != NULL)
         judge_child(s, stage, st->child_finished);
-    }
 }
 
 static const char *last_words(const struct run_state *s)
@@ -395,8 +403,9 @@ struct json *pipeline_waiting_for(const struct pipeline *pipeline, const struct 
         bool helping = st->helper_started != NULL && st->helper_finished == NULL;
         if (st->finished != NULL && !helping && strcmp(outcome_of(st->finished), "ok") == 0)
             continue;
-        if (s.question_open) {
+        if (s.open != NULL) {
             json_set_text(a, w, "kind", "person");
+            json_set_text(a, w, "request", json_text_at(s.open->data, "request"));
         } else if (helping || stage->agent != NULL) {
             const struct event *child = helping ? st->helper_started : st->child_started;
             json_set_text(a, w, "kind", child == NULL ? "environment" : "child");

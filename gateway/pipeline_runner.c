@@ -80,8 +80,9 @@ static bool finish(struct app *app, struct thread_row *row, const struct run_eff
 {
     return thread_finish(app, row, e->status, e->outcome, e->text, err) &&
            outbox_say(app, row,
-                      arena_printf(app->a, "Run %lld (%s): %s. %s", (long long)row->run,
-                                   row->t.title, e->outcome, e->text),
+                      arena_printf(app->a, "Run %lld (%s): %s. %s\n%s/threads/%s",
+                                   (long long)row->run, row->t.title, e->outcome, e->text,
+                                   app->config->server.public_url, row->t.id),
                       err);
 }
 
