@@ -380,6 +380,12 @@ static void act_write(struct situation *s, const struct tool *tool)
     }
     if (s->open != NULL && event_is_of(s->open, s->step))
         return;
+    if (tool->run.kind != RUN_COMMAND) { /* nobody is asked for what cannot run */
+        refuse_step(
+            s, s->step,
+            arena_printf(s->a, "%s cannot run in this version: choose another step", tool->name));
+        return;
+    }
     struct json *args = arguments_of(s), *facts = json_object(s->a);
     const char *sha;
     if (!resolve(s, tool, args, facts, &sha) || !look_at_place(s, tool, sha, facts))

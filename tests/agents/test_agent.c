@@ -20,18 +20,23 @@ static const struct tool DEPLOY = {
     .name = "deploy",
     .args = SHA_ARG,
     .n_args = 1,
+    .run = {.kind = RUN_COMMAND},
     .needs = "prod-signoff",
     .target = {.environment = "production", .component = "backend", .ref = "sha"}};
 static const struct tool BACK = {
     .name = "back",
     .args = SHA_ARG,
     .n_args = 1,
+    .run = {.kind = RUN_COMMAND},
     .needs = "prod-signoff",
     .target = {
         .environment = "production", .component = "backend", .ref = "sha", .rollback = true}};
-static const struct tool RESTART = {.name = "restart", .needs = "nobody"};
-static const struct tool ALL = {
-    .name = "all", .needs = "prod-signoff", .target = {.environment = "production"}};
+static const struct tool RESTART = {
+    .name = "restart", .run = {.kind = RUN_COMMAND}, .needs = "nobody"};
+static const struct tool ALL = {.name = "all",
+                                .run = {.kind = RUN_COMMAND},
+                                .needs = "prod-signoff",
+                                .target = {.environment = "production"}};
 
 static const struct tool *TOOLS[] = {&LIST_TAGS, &LIST_DEPLOYMENTS, &SHOW, &DEPLOY,
                                      &BACK,      &RESTART,          &ALL};
@@ -234,6 +239,36 @@ Test(write_tool, checks_the_pattern_after_resolving)
 }
 
 /* The mark on the card says whether anybody but the agent named the commit. */
+Test(write_tool, that_cannot_run_here_is_refused_before_anybody_is_asked)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    static const struct tool workflow = {
+        .name = "workflow", .run = {.kind = RUN_GITHUB_WORKFLOW}, .needs = "prod-signoff"};
+    const struct tool *tools[] = {&workflow};
+    struct agent agent = {
+        .name = "deploybot", .tools = tools, .n_tools = 1, .limits = {.steps = 9}};
+    struct event events[] = {
+        {.seq = 1, .type = EVENT_SLACK_MESSAGE, .actor = "person:a", .data = json_object(&a)},
+        {.seq = 2,
+         .type = EVENT_MODEL_ASKED,
+         .actor = "agent:deploybot",
+         .data = json_parse_own(&a, "{\"upto\":1}")},
+        {.seq = 3,
+         .type = EVENT_MODEL_ANSWERED,
+         .actor = "agent:deploybot",
+         .data = json_object(&a)},
+        {.seq = 4,
+         .type = EVENT_STEP,
+         .actor = "agent:deploybot",
+         .data = json_parse_own(&a, "{\"intent\":\"workflow\"}")},
+    };
+    struct thread thread = {.id = "t_1", .agent = "deploybot", .events = events, .n_events = 4};
+    struct effect out[MAX_EFFECTS];
+    cr_assert_eq(agent_next(&agent, &thread, 1, &a, out), 1);
+    cr_expect_eq(out[0].kind, EFFECT_APPEND);
+    cr_expect_eq(out[0].type, EVENT_STEP_REFUSED);
+}
+
 Test(write_tool, says_whether_anything_in_the_thread_names_the_commit)
 {
     static const struct {
