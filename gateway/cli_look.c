@@ -86,7 +86,7 @@ static void print_open_requests(struct cli *c, const struct json *requests)
             .text = expires_ms == 0 ? "never" : ago_text(c->a, expires_ms, c->terminal.now_ms),
             .is_faint = true};
         cell[3].text =
-            tool == NULL ? shown(c, request, "question")
+            tool == NULL ? flat_text(c->a, json_text_or(request, "question", ""))
                          : arena_printf(c->a, "%s%s%s",
                                         call_text(c->a, tool, json_get(request, "arguments")),
                                         target == NULL ? "" : " → ", target == NULL ? "" : target);

@@ -23,7 +23,7 @@ const char *request_subject(struct arena *a, const struct json *view)
     const char *tool = json_text_at(view, "tool");
     if (tool != NULL)
         return call_text(a, tool, json_get(view, "arguments"));
-    return text_one_line(a, text_truncate(a, json_text_or(view, "question", "A question"), 160));
+    return flat_text(a, text_truncate(a, json_text_or(view, "question", "A question"), 160));
 }
 
 static bool has_voted(const struct inbox *x, const struct request_row *row, bool *yes,
@@ -121,7 +121,7 @@ static bool add_decided(struct inbox *x, const struct request_row *row, struct e
     html_add(&x->b, "<span class=\"sub\">%s%s", by_person ? by : "", by_person ? ", " : "");
     html_ago(&x->b, row->decided_at_ms, x->in->now_ms);
     if (row->comment != NULL)
-        html_add(&x->b, ": “%s”", text_truncate(x->in->a, row->comment, 120));
+        html_add(&x->b, ": “%s”", flat_text(x->in->a, text_truncate(x->in->a, row->comment, 120)));
     html_raw(&x->b, "</span><span class=\"end\">");
     html_chip(&x->b, tone_of_status(row->status), row->status);
     html_raw(&x->b, "</span></a></li>");

@@ -238,7 +238,7 @@ static void add_votes(struct request_page *x)
         html_ago(&x->b, time_at(vote, "at"), x->in->now_ms);
         html_add(&x->b, " <span class=\"dim\">by %s</span>", json_text_or(vote, "via", ""));
         if (json_text_at(vote, "comment") != NULL)
-            html_add(&x->b, " “%s”", json_text_at(vote, "comment"));
+            html_add(&x->b, " “%s”", flat_text(x->in->a, json_text_at(vote, "comment")));
         html_raw(&x->b, "</li>");
     }
     html_raw(&x->b, "</ul></dd>");
@@ -346,7 +346,7 @@ static void add_outcome(struct request_page *x)
              "</strong> ",
              tone_name(tone_of_status(status)), word, by_person ? " by " : "", by_person ? by : "");
     html_ago(&x->b, x->row.decided_at_ms, x->in->now_ms);
-    html_raw(&x->b, "</p>");
+    html_add(&x->b, " · <a href=\"/threads/%s\">what happens next</a></p>", x->row.thread);
     if (words != NULL) {
         html_raw(&x->b, "<pre class=\"words\">");
         html_block(&x->b, words);
@@ -363,7 +363,7 @@ static void add_result(struct request_page *x)
         enum tone tone;
         const char *sentence;
     } rows[] = {
-        {"decided", TONE_GOOD, "Thank you: your vote decided it."},
+        {"decided", TONE_GOOD, "Thank you: your vote decided it."}, /* the outcome says it too */
         {"counted", TONE_GOOD, "Your vote counts; the request needs more and is still open."},
         {"same", TONE_PLAIN, "You had voted so already; nothing changed."},
         {"not_allowed", TONE_BAD, "Your vote did not count: you may not decide this so."},
@@ -373,7 +373,7 @@ static void add_result(struct request_page *x)
     const char *result =
         x->in->query == NULL ? NULL : form_value(x->in->a, span_of(x->in->query), "result");
     for (size_t i = 0; result != NULL && i < COUNT(rows); i++)
-        if (strcmp(rows[i].word, result) == 0)
+        if (strcmp(rows[i].word, result) == 0 && (i > 0 || strcmp(x->row.status, "open") == 0))
             html_add(&x->b,
                      "<div class=\"say %s\" role=\"status\" data-key=\"result\"><p>%s</p>"
                      "</div>",

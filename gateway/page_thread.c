@@ -128,8 +128,9 @@ static void add_line(struct thread_page *x, const struct told *line, size_t numb
     }
     if (line->child != NULL)
         html_add(b, "<a class=\"more\" href=\"/threads/%s\">Its own page</a>", line->child);
-    if (line->request != NULL && line->tone == TONE_WAIT)
-        html_add(b, "<a class=\"more\" href=\"/requests/%s\">The request</a>", line->request);
+    if (line->request != NULL && line->is_asked)
+        html_add(b, "<a class=\"more\" href=\"/requests/%s\">%s</a>", line->request,
+                 line->tone == TONE_WAIT ? "Look and decide" : "The request");
     html_raw(b, "</li>");
 }
 

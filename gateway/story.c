@@ -83,6 +83,16 @@ char *block_text(struct arena *a, const char *text)
     return text_visible(a, copy);
 }
 
+char *flat_text(struct arena *a, const char *text)
+{
+    char *flat = arena_strdup(a, text), *to = flat;
+    for (const char *from = flat; *from != '\0'; from++)
+        if (from[0] != '\r' || from[1] != '\n')
+            *to++ = *from == '\n' || *from == '\t' ? ' ' : *from;
+    *to = '\0';
+    return text_one_line(a, flat);
+}
+
 /* A block without the line feeds at its end; NULL when nothing is left. */
 static const char *block(struct arena *a, const char *text)
 {
@@ -298,6 +308,7 @@ static void tell_request(struct telling *t)
              call_text(t->a, text_of(t, "tool"), json_get(t->data, "arguments")));
     else
         head(t, "A person is asked (%s)", text_of(t, "code"));
+    t->out->is_asked = true;
     t->out->tone = TONE_WAIT;
     t->out->body = approval ? NULL : block(t->a, json_text_at(t->data, "question"));
 }
@@ -587,6 +598,14 @@ static bool is_said_later(const struct json *event)
     return false;
 }
 
+static bool is_decided_later(const struct json *event)
+{
+    for (const struct json *next = event->next; next != NULL; next = next->next)
+        if (is_type(next, "request_decided") && same_member(event, next, "data.request"))
+            return true;
+    return false;
+}
+
 static bool tell_thread(struct building *b, const char *id, int depth, struct err *err)
 {
     const struct json *events;
@@ -602,6 +621,8 @@ static bool tell_thread(struct building *b, const char *id, int depth, struct er
         struct told told = told_event(b->a, b->source->people, event);
         told.depth = depth;
         told.is_detail |= is_said_later(event);
+        if (told.is_asked && is_decided_later(event))
+            told.tone = TONE_PLAIN;
         /* A child begins with what its parent was told. */
         told.is_detail |= depth > 0 && (is_type(event, "github_pull_request") ||
                                         json_at(event, "data.failed_stage") != NULL);

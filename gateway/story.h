@@ -23,6 +23,7 @@ struct told {
     const char *body;    /* a block of somebody else's text, or NULL */
     const char *request; /* the request that it is about, or NULL */
     const char *child;   /* the thread that begins here, or NULL */
+    bool is_asked;       /* `request` is asked for here */
     bool is_detail;      /* machinery: look-ups, model calls, what a later line says better */
     int depth;           /* 0: the thread itself, 1: its child … */
 };
@@ -72,5 +73,7 @@ const char *short_sha(struct arena *a, const char *text);
 /* A block of somebody's text for a screen: line feeds and tabs stay (browsers send CR LF: it is
  * one), all else that is no text is visible. */
 char *block_text(struct arena *a, const char *text);
+/* The same on one line: line breaks and tabs are spaces. */
+char *flat_text(struct arena *a, const char *text);
 /* "4 minutes ago", "in 2 hours", "just now". */
 char *ago_text(struct arena *a, int64_t at_ms, int64_t now_ms);

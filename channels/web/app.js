@@ -56,6 +56,12 @@
     for (const node of old.values()) node.remove();
   };
 
+  // Who opens the form wants to write in it.
+  document.addEventListener('toggle', (event) => {
+    const field = event.target.open ? event.target.querySelector('textarea') : null;
+    if (field !== null) field.focus();
+  }, true);
+
   const live = document.getElementById('live');
   if (live === null || window.EventSource === undefined) return;
   let busy = false;
