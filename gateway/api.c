@@ -7,7 +7,12 @@
 
 #include <string.h>
 
-enum { CALLS_PER_MINUTE = 6000, MESSAGE_BYTES = 100000, REASON_BYTES = 500 };
+enum {
+    CALLS_PER_MINUTE = 6000,
+    WRONG_CODES_PER_MINUTE = 20,
+    MESSAGE_BYTES = 100000,
+    REASON_BYTES = 500
+};
 
 /* ---- bodies, by tables ------------------------------------------------------------------- */
 
@@ -71,6 +76,17 @@ static struct json *error_body(struct app *app, const char *code, const char *se
     json_set_text(app->a, error, "code", code);
     json_set_text(app->a, error, "message", sentence);
     return body;
+}
+
+static void deny(struct app *app, const struct http_request *request, int status, const char *code,
+                 const char *sentence)
+{
+    struct http_answer *answer =
+        http_answer_text(request->conn, status, "application/json",
+                         json_write(app->a, error_body(app, code, sentence)));
+    if (status == 429)
+        http_answer_header(answer, "Retry-After", "60");
+    app_answer(app, answer);
 }
 
 static bool answer_thread(struct app *app, const struct http_request *request, int status,
@@ -339,7 +355,18 @@ static bool decide(struct app *app, const struct api_call *call, struct err *err
                            .answer = in.answer,
                            .identity = arena_printf(app->a, "person:%s", person),
                            .via = via};
-    return request_vote(app, &vote, &out, err) && answer_vote(app, call, &out, err);
+    /* Codes are short: who guesses must not find one by trying them all. */
+    const char *guesser = arena_printf(app->a, "guess:%s", call->key->name);
+    if (rate_is_over(&app->rate, guesser, WRONG_CODES_PER_MINUTE, app->now_ms)) {
+        metrics_add(app->metrics, METRIC_RATE_LIMITED, 1);
+        deny(app, call->request, 429, "too_many", "too many unknown codes");
+        return true;
+    }
+    if (!request_vote(app, &vote, &out, err))
+        return false;
+    if (out.result == VOTE_UNKNOWN)
+        (void)rate_count(&app->rate, guesser, WRONG_CODES_PER_MINUTE, app->now_ms);
+    return answer_vote(app, call, &out, err);
 }
 
 struct ask_call {
@@ -558,17 +585,6 @@ static bool route_matches(struct arena *a, const struct api_route *r, const char
         return false;
     *id = decoded;
     return true;
-}
-
-static void deny(struct app *app, const struct http_request *request, int status, const char *code,
-                 const char *sentence)
-{
-    struct http_answer *answer =
-        http_answer_text(request->conn, status, "application/json",
-                         json_write(app->a, error_body(app, code, sentence)));
-    if (status == 429)
-        http_answer_header(answer, "Retry-After", "60");
-    app_answer(app, answer);
 }
 
 bool api_handle(struct app *app, const struct http_request *request, struct err *err)
