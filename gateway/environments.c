@@ -8,25 +8,32 @@
 
 /* ---- holds ------------------------------------------------------------------------------- */
 
-/* Merges that pile up are coalesced to the newest: older runs that wait here are over. */
+/* Merges that pile up are coalesced to the newest: older runs that wait here are over, and so is
+ * this one if a newer one came first. */
 static bool supersede(struct app *app, const char *environment, const char *root,
-                      const char *pipeline, struct err *err)
+                      const char *pipeline, bool *over, struct err *err)
 {
     struct hold_row *holds;
+    struct thread_row ours;
     size_t n;
-    if (!store_holds(&app->store, app->a, environment, &holds, &n, err))
+    *over = false;
+    if (!store_holds(&app->store, app->a, environment, &holds, &n, err) ||
+        !store_get_thread(&app->store, app->a, root, &ours, err))
         return false;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !*over; i++) {
         struct thread_row other;
-        if (strcmp(holds[i].state, "waiting") != 0 || strcmp(holds[i].thread, root) == 0)
+        if (strcmp(holds[i].thread, root) == 0)
             continue;
         if (!store_get_thread(&app->store, app->a, holds[i].thread, &other, err))
             return false;
-        if (text_eq(other.t.pipeline, pipeline) &&
-            !thread_cancel(app, holds[i].thread, "system", "superseded", err))
+        bool waits = strcmp(holds[i].state, "waiting") == 0;
+        if (!text_eq(other.t.pipeline, pipeline))
+            continue;
+        *over = other.run > ours.run;
+        if (waits && !*over && !thread_cancel(app, holds[i].thread, "system", "superseded", err))
             return false;
     }
-    return true;
+    return !*over || thread_cancel(app, root, "system", "superseded", err);
 }
 
 bool environment_take(struct app *app, const char *environment, const char *root,
@@ -54,9 +61,10 @@ bool environment_take(struct app *app, const char *environment, const char *root
     *held = free_now;
     if (queued && !free_now)
         return true;
-    if (!free_now && pipeline != NULL && !supersede(app, environment, root, pipeline, err))
+    bool over = false;
+    if (!free_now && pipeline != NULL && !supersede(app, environment, root, pipeline, &over, err))
         return false;
-    return store_put_hold(&app->store, &hold, err);
+    return over || store_put_hold(&app->store, &hold, err);
 }
 
 /* The next in the queue has it now. */
@@ -113,12 +121,13 @@ bool environment_leave_all(struct app *app, const char *root, struct err *err)
     if (!store_holds(&app->store, app->a, NULL, &holds, &n, err))
         return false;
     for (size_t i = 0; i < n; i++) {
-        bool busy;
+        bool busy = false;
         if (strcmp(holds[i].thread, root) != 0)
             continue;
         /* A command that is being killed still acts there: its ending gives the environment back.
-         */
-        if (!environment_is_busy(app, holds[i].environment, &busy, err))
+         * Who only waits there leaves the queue at once. */
+        if (strcmp(holds[i].state, "held") == 0 &&
+            !environment_is_busy(app, holds[i].environment, &busy, err))
             return false;
         if (!busy && !environment_leave(app, holds[i].environment, root, err))
             return false;

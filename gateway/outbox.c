@@ -165,6 +165,22 @@ bool outbox_status(struct app *app, struct thread_row *row, struct err *err)
 
 /* ---- sending ----------------------------------------------------------------------------- */
 
+/* The state of a run in lines; while it waits for an environment, for whom. */
+static const char *status_text(struct app *app, const struct thread_row *row)
+{
+    const struct pipeline *p = config_pipeline(app->config, row->t.pipeline);
+    if (p == NULL)
+        return row->t.title;
+    const char *text = pipeline_status_text(p, &row->t, row->run, app->a);
+    const struct json *waiting = row->t.status != THREAD_WAITING || row->waiting == NULL
+                                     ? NULL
+                                     : json_parse_own(app->a, row->waiting);
+    const char *holder = json_text_at(waiting, "held_by");
+    return holder == NULL ? text
+                          : arena_printf(app->a, "%s%s: waits for %s\n", text,
+                                         json_text_or(waiting, "what", ""), holder);
+}
+
 /* The message as it is now: a card shows the request's state of this moment. */
 static bool build(struct app *app, const struct delivery_row *d, struct message *out,
                   struct err *err)
@@ -194,9 +210,8 @@ static bool build(struct app *app, const struct delivery_row *d, struct message 
             return false;
         out->request = view;
     } else if (strcmp(kind, "status") == 0) {
-        const struct pipeline *p = config_pipeline(app->config, row.t.pipeline);
         out->kind = MESSAGE_STATUS;
-        out->text = p == NULL ? row.t.title : pipeline_status_text(p, &row.t, row.run, app->a);
+        out->text = status_text(app, &row);
         if (d->replaces == NULL)
             out->in_thread = NULL; /* it opens the conversation */
     }
