@@ -24,9 +24,10 @@ function checkMembers(r, at, object, required, optional) {
     if (!required.includes(name) && !optional.includes(name)) r.say(at, `invalid additional property: ${name}`);
 }
 
-// An escaped text: every '<' opens one of Slack's own constructs, every '&' is one of three entities.
+// An escaped text: every '<' opens one of Slack's own constructs, every '&' is one of three entities,
+// and a bare '>' only begins a quotation.
 export function badMarkup(text) {
-  const bare = text.replace(/<(@[UW][A-Z0-9]+|#C[A-Z0-9]+(\|[^<>|]*)?|![a-z]+(\^[^<>|]*)*(\|[^<>|]*)?|https?:\/\/[^<>|\s]+(\|[^<>|]*)?|mailto:[^<>|\s]+(\|[^<>|]*)?)>/g, '');
+  const bare = text.replace(/^> /gm, '').replace(/<(@[UW][A-Z0-9]+|#C[A-Z0-9]+(\|[^<>|]*)?|![a-z]+(\^[^<>|]*)*(\|[^<>|]*)?|https?:\/\/[^<>|\s]+(\|[^<>|]*)?|mailto:[^<>|\s]+(\|[^<>|]*)?)>/g, '');
   return /[<>]|&(?!amp;|lt;|gt;)/.exec(bare)?.[0] ?? null;
 }
 

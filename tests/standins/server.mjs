@@ -33,6 +33,7 @@ export class StandIn {
       });
     });
     await new Promise((ready) => this.server.listen(this.port ?? 0, '127.0.0.1', ready));
+    this.server.unref(); // no stand-in keeps a failed test alive
     this.port = this.server.address().port; // it comes back under the same address
     this.url = `http://127.0.0.1:${this.port}`;
     return this;
