@@ -10,6 +10,7 @@ enum {
     SUBJECT_BYTES = 300,
     MAX_BODY = 16 << 20,
     MOST_PAGES = 10,
+    MOST_WAITS = 8,
     SECONDARY_WAIT_MS = 60000,
     LONGEST_WAIT_MS = 15 * 60000,
 };
@@ -97,10 +98,15 @@ static struct walk begin(struct arena *a, const struct source_repo *repo,
 {
     struct walk w = {.a = a, .repo = repo};
     struct json *good = json_array(a);
+    int limits = 0;
     JSON_EACH(reply, replies)
     {
         bool limited = is_rate_limited(reply);
-        if (!limited)
+        limits += limited;
+        if (limits > MOST_WAITS) {
+            w.stop = true;
+            w.out = look_up_failed("GitHub's rate limit is used up, and waiting did not help");
+        } else if (!limited)
             json_push(a, good, reply);
         else if (reply->next == NULL && json_int_or(json_get(reply, "at_ms"), 0) + 1000 > now_ms) {
             w.stop = true;
@@ -127,6 +133,8 @@ static const struct json *page(struct walk *w, size_t index)
             "GitHub knows no such repository, branch, tag or commit, or the token may not see it");
     else if (status == 401)
         w->out = look_up_failed("GitHub does not accept the token: a person must renew it");
+    else if (status == 200)
+        w->out = look_up_failed("GitHub's answer is no JSON");
     else if (status == 409)
         w->out = look_up_failed("the repository is empty");
     else
@@ -146,7 +154,8 @@ static const char *next_page(const struct walk *w, size_t index)
         char *attributes = arena_strndup(w->a, end, rest);
         if (strstr(attributes, "rel=\"next\"") != NULL) {
             char *url = arena_strndup(w->a, begin + 1, (size_t)(end - begin - 1));
-            return text_starts(url, w->repo->github->api_base) ? url : NULL;
+            char *ours = arena_printf(w->a, "%s/", w->repo->github->api_base);
+            return text_starts(url, ours) ? url : NULL; /* the token goes nowhere else */
         }
         link = end + rest + (end[rest] == ',');
     }
@@ -278,6 +287,33 @@ static struct look_up_step compare(struct walk *w, const char *what, const struc
     return look_up_done(value);
 }
 
+/* A merged pull request as its webhook would tell it. A list does not say who merged: then
+ * merged_by is left out. NULL: it was not merged. */
+static struct json *merge_of(const struct walk *w, const struct json *pull)
+{
+    const char *sha = json_text_or(pull, "merge_commit_sha", ""); /* is there unmerged, too */
+    if (json_text_at(pull, "merged_at") == NULL || !is_full_sha(sha))
+        return NULL;
+    struct json *data = json_object(w->a);
+    json_set_text(w->a, data, "repo", w->repo->name);
+    json_set_int(w->a, data, "number", json_int_or(json_get(pull, "number"), 0));
+    json_set_text(w->a, data, "title", text_truncate(w->a, json_text_or(pull, "title", ""), 500));
+    json_set_text(w->a, data, "author", json_text_or(pull, "user.login", "ghost"));
+    if (json_get(pull, "merged_by") != NULL)
+        json_set_text(w->a, data, "merged_by", json_text_or(pull, "merged_by.login", "ghost"));
+    json_set_text(w->a, data, "merged_at", json_text_at(pull, "merged_at"));
+    json_set_text(w->a, data, "base", json_text_or(pull, "base.ref", ""));
+    json_set_text(w->a, data, "sha", sha);
+    json_set_text(w->a, data, "url", json_text_or(pull, "html_url", ""));
+    return data;
+}
+
+static bool is_old(const struct json *pull, const char *member, int64_t now_ms)
+{
+    int64_t at_ms;
+    return !time_parse(json_text_or(pull, member, ""), &at_ms) || at_ms < now_ms - MERGED_SINCE_MS;
+}
+
 /* Merged pull requests, newest first, until they are older than GitHub's own memory of deliveries.
  */
 static struct look_up_step list_merged(struct walk *w, int64_t now_ms)
@@ -290,26 +326,10 @@ static struct look_up_step list_merged(struct walk *w, int64_t now_ms)
             return w->out;
         JSON_EACH(pull, list)
         {
-            int64_t updated_ms, merged_ms;
-            if (!time_parse(json_text_or(pull, "updated_at", ""), &updated_ms) ||
-                updated_ms < now_ms - MERGED_SINCE_MS)
-                old = true;
-            if (!time_parse(json_text_or(pull, "merged_at", ""), &merged_ms) ||
-                merged_ms < now_ms - MERGED_SINCE_MS ||
-                !is_full_sha(json_text_or(pull, "merge_commit_sha", "")))
-                continue;
-            struct json *data = json_object(w->a);
-            json_set_text(w->a, data, "repo", w->repo->name);
-            json_set_int(w->a, data, "number", json_int_or(json_get(pull, "number"), 0));
-            json_set_text(w->a, data, "title",
-                          text_truncate(w->a, json_text_or(pull, "title", ""), 500));
-            json_set_text(w->a, data, "author", json_text_or(pull, "user.login", "ghost"));
-            json_set_text(w->a, data, "merged_by", json_text_or(pull, "merged_by.login", "ghost"));
-            json_set_text(w->a, data, "merged_at", json_text_or(pull, "merged_at", ""));
-            json_set_text(w->a, data, "base", json_text_or(pull, "base.ref", ""));
-            json_set_text(w->a, data, "sha", json_text_or(pull, "merge_commit_sha", ""));
-            json_set_text(w->a, data, "url", json_text_or(pull, "html_url", ""));
-            json_push(w->a, merged, data);
+            struct json *data = merge_of(w, pull);
+            old = old || is_old(pull, "updated_at", now_ms);
+            if (data != NULL && !is_old(pull, "merged_at", now_ms))
+                json_push(w->a, merged, data);
         }
     }
     if (w->n_good == 0)
@@ -321,6 +341,27 @@ static struct look_up_step list_merged(struct walk *w, int64_t now_ms)
     if (!old && next != NULL && w->n_good < MOST_PAGES)
         return get(w->a, w->repo, next);
     struct json *value = json_object(w->a);
+    json_set(w->a, value, "merged", merged);
+    return look_up_done(value);
+}
+
+/* One pull request, which says who merged it. */
+static struct look_up_step read_pull(struct walk *w, const char *number)
+{
+    if (w->n_good == 0)
+        return get(
+            w->a, w->repo,
+            arena_printf(w->a, "%s/pulls/%s", repo_path(w->a, w->repo), url_encode(w->a, number)));
+    const struct json *pull = page(w, 0);
+    if (pull == NULL)
+        return w->out;
+    struct json *value = json_object(w->a), *merged = json_array(w->a);
+    struct json *data = merge_of(w, pull);
+    if (data != NULL) {
+        if (json_get(data, "merged_by") == NULL)
+            json_set_text(w->a, data, "merged_by", "ghost");
+        json_push(w->a, merged, data);
+    }
     json_set(w->a, value, "merged", merged);
     return look_up_done(value);
 }
@@ -342,5 +383,7 @@ struct look_up_step github_git_next(struct arena *a, const struct source_repo *r
         return compare(&w, what, args);
     if (text_starts(what, "git.merged:"))
         return list_merged(&w, now_ms);
+    if (text_starts(what, "git.pull:"))
+        return read_pull(&w, strchr(what, ':') + 1);
     return look_up_failed(arena_printf(a, "%s cannot be asked of GitHub", what));
 }

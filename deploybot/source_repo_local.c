@@ -1,16 +1,16 @@
-/* A plain git repository on this machine, read by git itself. Output is asked for with NUL and
- * unit-separator bytes that no message can hold, as git's own formats allow (git-log(1), %x1f). */
+/* A plain git repository on this machine, read by git itself: a line a commit or tag. A subject and
+ * a name are one line in git's formats (git-log(1), %s; git-commit-tree(1)), but may hold any other
+ * byte, so what git itself makes stands before them and the subject is the rest of its line. Lines
+ * that begin with no commit id are warnings of git's. */
 #include "deploybot/source_repo_private.h"
 #include "gateway/base/text.h"
 
 #include <stdarg.h>
 #include <string.h>
 
-enum { SUBJECT_BYTES = 300, MAX_ARGS = 24 };
+enum { SUBJECT_BYTES = 300, AUTHOR_BYTES = 100, MAX_ARGS = 24 };
 
-/* 0x1e ends a record, 0x1f a field: utf8_clean keeps both, and git cannot put them into one line's
- * subject without being asked to. */
-#define COMMIT_FORMAT "--format=%H%x1f%s%x1f%an%x1f%cI%x1e"
+#define COMMIT_FORMAT "--format=%H%x1f%cI%x1f%an%x1f%s"
 
 static struct look_up_step git(struct arena *a, const struct source_repo *repo, ...)
 {
@@ -50,35 +50,47 @@ static char *first_line(struct arena *a, const char *text)
     return arena_strndup(a, text, strcspn(text, "\r\n"));
 }
 
-/* One field up to 0x1f or 0x1e; *at moves behind it. */
-static char *field(struct arena *a, const char **at)
+/* The next line that begins with a commit id, without it; *sha is set. NULL: there is none. *at
+ * moves behind it. */
+static char *next_line(struct arena *a, const char **at, const char **sha)
 {
-    size_t len = strcspn(*at, "\x1f\x1e");
-    char *text = arena_strndup(a, *at, len);
-    *at += len;
-    if (**at == '\x1f')
-        (*at)++;
-    return text;
+    while (**at != '\0') {
+        size_t len = strcspn(*at, "\n");
+        char *line = arena_strndup(a, *at, len);
+        *at += len + ((*at)[len] == '\n');
+        char *end = strchr(line, '\x1f');
+        if (end == NULL)
+            continue;
+        *end = '\0';
+        *sha = line;
+        if (is_full_sha(line))
+            return end + 1;
+    }
+    return NULL;
 }
 
-static struct json *read_commit(struct arena *a, const char **at)
+/* The field up to the next 0x1f; *line moves behind it. */
+static char *field(char **line)
 {
-    struct json *c = json_object(a);
-    json_set_text(a, c, "sha", field(a, at));
-    json_set_text(a, c, "subject", text_truncate(a, field(a, at), SUBJECT_BYTES));
-    json_set_text(a, c, "author", text_truncate(a, field(a, at), 100));
-    json_set_text(a, c, "at", field(a, at));
-    return c;
+    char *begin = *line, *end = strchr(begin, '\x1f');
+    if (end != NULL)
+        *end = '\0';
+    *line = end == NULL ? begin + strlen(begin) : end + 1;
+    return begin;
 }
 
 static struct json *read_commits(struct arena *a, const char *text)
 {
     struct json *list = json_array(a);
-    while (*text != '\0') {
-        text += strspn(text, "\n\x1e");
-        if (*text == '\0')
-            break;
-        json_push(a, list, read_commit(a, &text));
+    const char *sha;
+    for (char *line = next_line(a, &text, &sha); line != NULL; line = next_line(a, &text, &sha)) {
+        struct json *c = json_object(a);
+        const char *at = field(&line), *author = field(&line);
+        json_set_text(a, c, "sha", sha);
+        json_set_text(a, c, "subject", text_truncate(a, line, SUBJECT_BYTES));
+        json_set_text(a, c, "author", text_truncate(a, author, AUTHOR_BYTES));
+        json_set_text(a, c, "at", at);
+        json_push(a, list, c);
     }
     return list;
 }
@@ -134,21 +146,20 @@ static struct look_up_step list_tags(struct arena *a, const struct source_repo *
             a, repo, "for-each-ref", "--sort=-creatordate",
             arena_printf(a, "--count=%lld", (long long)json_int_or(json_get(args, "limit"), 20)),
             /* An annotated tag's commit is what it points at: %(*objectname). */
-            "--format=%(refname:short)%1f%(objectname)%1f%(*objectname)%1f%(creatordate:iso-strict)"
-            "%1e",
+            "--format=%(objectname)%1f%(*objectname)%1f%(creatordate:iso-strict)%1f%(refname:"
+            "lstrip=2)",
             "refs/tags", NULL);
     if (exit != 0)
         return look_up_failed(first_line(a, text));
     struct json *list = json_array(a);
-    while (*text != '\0') {
-        text += strspn(text, "\n\x1e");
-        if (*text == '\0')
-            break;
+    const char *object;
+    for (char *line = next_line(a, &text, &object); line != NULL;
+         line = next_line(a, &text, &object)) {
         struct json *tag = json_object(a);
-        json_set_text(a, tag, "name", field(a, &text));
-        const char *object = field(a, &text), *commit = field(a, &text);
+        const char *commit = field(&line), *at = field(&line);
+        json_set_text(a, tag, "name", line);
         json_set_text(a, tag, "sha", *commit != '\0' ? commit : object);
-        json_set_text(a, tag, "at", field(a, &text));
+        json_set_text(a, tag, "at", at);
         json_push(a, list, tag);
     }
     struct json *value = json_object(a);

@@ -84,39 +84,79 @@ static bool conclude_read(struct app *app, struct tool_run_row *run, const struc
     return tool_append_finished(app, &ending, err);
 }
 
+/* The row of a read, due at once. */
+static bool add_read(struct app *app, const char *thread, int64_t call, const char *kind,
+                     const char *name, const struct json *spec, struct tool_run_row *run,
+                     struct err *err)
+{
+    *run = (struct tool_run_row){.id = app_id(app, 'x'),
+                                 .thread = thread,
+                                 .call = call,
+                                 .kind = kind,
+                                 .name = name,
+                                 .spec = json_write(app->a, spec),
+                                 .replies = "[]",
+                                 .state = "due",
+                                 .attempt = 1,
+                                 .due_at_ms = app->now_ms,
+                                 .started_at_ms = app->now_ms};
+    return store_add_tool_run(&app->store, run, err);
+}
+
+/* A merge that no webhook told of. The list does not say who merged it, and who did is the run's
+ * requester: then it is asked for by itself. */
+static bool take_merge(struct app *app, const struct json *spec, const struct json *pull,
+                       struct err *err)
+{
+    const char *source = json_text_or(spec, "source", ""), *repo = json_text_at(spec, "repo");
+    const char *merged_by = json_text_at(pull, "merged_by");
+    int64_t number = json_int_or(json_get(pull, "number"), 0), merged_ms;
+    struct tool_run_row run;
+    bool known;
+    if (!time_parse(json_text_or(pull, "merged_at", ""), &merged_ms) ||
+        merged_ms + CLOCKS_DIFFER_MS < json_int_or(json_get(spec, "since_ms"), 0))
+        return true;
+    struct arrival in = {.kind = ARRIVAL_EVENT,
+                         .type = "github_pull_request",
+                         .when = "pull_request.merged",
+                         .repo = repo,
+                         .base = json_text_at(pull, "base"),
+                         .data = pull};
+    in.keys[0] = arena_printf(app->a, "merge:%s#%lld@%s", repo, (long long)number,
+                              json_text_or(pull, "sha", ""));
+    if (!store_is_known(&app->store, app->a, arena_printf(app->a, "%s:%s", source, in.keys[0]),
+                        &known, err))
+        return false;
+    if (known)
+        return true;
+    if (merged_by == NULL) {
+        struct json *one = json_object(app->a);
+        JSON_EACH(member, spec)
+        {
+            json_set(app->a, one, member->key, member);
+        }
+        json_set_text(app->a, one, "what",
+                      arena_printf(app->a, "git.pull:%lld", (long long)number));
+        return add_read(app, "", 0, "reconcile", repo, one, &run, err);
+    }
+    in.sender = arena_printf(app->a, "github:%s", merged_by);
+    log_info("reconcile.found", L_STR("repo", repo), L_STR("key", in.keys[0]));
+    return router_store(app, source, &in, &known, err);
+}
+
 static bool conclude_reconcile(struct app *app, struct tool_run_row *run, const struct json *value,
                                const char *error, struct err *err)
 {
     const struct json *spec = json_parse_own(app->a, run->spec);
-    const char *repo = json_text_at(spec, "repo");
     if (!tool_end_run(app, run, err))
         return false;
-    if (value == NULL) {
-        log_warn("reconcile.failed", L_STR("repo", repo), L_STR("why", error));
-        return true;
-    }
+    if (value == NULL)
+        log_warn("reconcile.failed", L_STR("repo", json_text_at(spec, "repo")),
+                 L_STR("why", error));
     JSON_EACH(pull, json_get(value, "merged"))
     {
-        bool seen;
-        int64_t merged_ms;
-        if (!time_parse(json_text_or(pull, "merged_at", ""), &merged_ms) ||
-            merged_ms + CLOCKS_DIFFER_MS < json_int_or(json_get(spec, "since_ms"), 0))
-            continue;
-        struct arrival in = {
-            .kind = ARRIVAL_EVENT,
-            .type = "github_pull_request",
-            .when = "pull_request.merged",
-            .repo = repo,
-            .base = json_text_at(pull, "base"),
-            .sender = arena_printf(app->a, "github:%s", json_text_or(pull, "merged_by", "ghost")),
-            .data = pull};
-        in.keys[0] = arena_printf(app->a, "merge:%s#%lld@%s", repo,
-                                  (long long)json_int_or(json_get(pull, "number"), 0),
-                                  json_text_or(pull, "sha", ""));
-        if (!router_store(app, json_text_or(spec, "source", ""), &in, &seen, err))
+        if (!take_merge(app, spec, pull, err))
             return false;
-        if (!seen)
-            log_info("reconcile.found", L_STR("repo", repo), L_STR("key", in.keys[0]));
     }
     return true;
 }
@@ -204,18 +244,9 @@ bool look_up_go_on(struct app *app, struct tool_run_row *run, struct err *err)
 static bool begin_read(struct app *app, const char *thread, int64_t call, const char *kind,
                        const char *name, const struct json *spec, struct err *err)
 {
-    struct tool_run_row run = {.id = app_id(app, 'x'),
-                               .thread = thread,
-                               .call = call,
-                               .kind = kind,
-                               .name = name,
-                               .spec = json_write(app->a, spec),
-                               .replies = "[]",
-                               .state = "due",
-                               .attempt = 1,
-                               .due_at_ms = app->now_ms,
-                               .started_at_ms = app->now_ms};
-    return store_add_tool_run(&app->store, &run, err) && look_up_go_on(app, &run, err);
+    struct tool_run_row run;
+    return add_read(app, thread, call, kind, name, spec, &run, err) &&
+           look_up_go_on(app, &run, err);
 }
 
 static bool add_reply(struct app *app, struct tool_run_row *run, const struct json *reply,

@@ -148,6 +148,15 @@ bool store_remember(struct store *s, const char *const *keys, int64_t now_ms, bo
     return true;
 }
 
+bool store_is_known(struct store *s, struct arena *a, const char *key, bool *known, struct err *err)
+{
+    struct db_rows rows;
+    if (!db_query(s->db, a, "SELECT 1 FROM seen WHERE key = $1", DB_ARGS(db_text(key)), &rows, err))
+        return false;
+    *known = rows.count > 0;
+    return true;
+}
+
 bool store_add_arrival(struct store *s, const char *channel, const char *body, int64_t rank,
                        int64_t now_ms, struct err *err)
 {

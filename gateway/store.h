@@ -31,6 +31,9 @@ bool store_meta_set(struct store *s, const char *key, const char *value, struct 
 /* Remembers the keys; *seen when any of them was known (then nothing is stored). */
 bool store_remember(struct store *s, const char *const *keys, int64_t now_ms, bool *seen,
                     struct err *err) NODISCARD;
+/* Looks, and remembers nothing. */
+bool store_is_known(struct store *s, struct arena *a, const char *key, bool *known, struct err *err)
+    NODISCARD;
 /* rank: lower ones are routed first (a person's click does not wait behind a burst of events). */
 bool store_add_arrival(struct store *s, const char *channel, const char *body, int64_t rank,
                        int64_t now_ms, struct err *err) NODISCARD;
