@@ -91,8 +91,8 @@ static void answer_page(struct look *l, const struct page *page)
     http_answer_header(answer, "Cache-Control",
                        page->may_be_cached ? "public, max-age=300" : "no-store");
     http_answer_header(answer, "Content-Security-Policy", PAGES_CSP);
-    /* Not no-referrer: with it browsers say "Origin: null" for our own forms, which are then refused
-     * as another site's. To other sites nothing is said either way. */
+    /* Not no-referrer: with it browsers say "Origin: null" for our own forms, which are then
+     * refused as another site's. To other sites nothing is said either way. */
     http_answer_header(answer, "Referrer-Policy", "same-origin");
     if (page->status == 503)
         http_answer_header(answer, "Retry-After", "2");

@@ -672,6 +672,8 @@ static void fold_stage(struct building *b, const struct json *event)
                          one_line(b->a, json_text_or(event, "data.agent", "an agent"), VALUE_BYTES),
                          is_type(event, "child_started") ? "is at work" : "was called");
     stage->tone = tone_of_status(stage->state);
+    if (stage->tone == TONE_GOOD && stage->note != NULL)
+        stage->tone = TONE_WAIT; /* well now, but it was not at first */
 }
 
 static bool tell_stages(struct building *b, const char *id, struct err *err)
