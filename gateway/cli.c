@@ -9,6 +9,7 @@
 #include "gateway/demo.h"
 #include "gateway/reads.h"
 #include "gateway/serve.h"
+#include "gateway/slack_files.h"
 
 #include <string.h>
 
@@ -65,10 +66,10 @@ static void close_store(void *arg)
     config_free(c->config);
 }
 
-bool cli_open_store(struct cli *c, struct err *err)
+static bool load_config(struct cli *c, struct err *err)
 {
     struct config_report report;
-    if (c->store.db != NULL)
+    if (c->config != NULL)
         return true;
     c->config = config_load(c->a, config_file(c), serve_config_options(CONFIG_READ), &report);
     for (size_t i = 0; c->config == NULL && i < report.count; i++)
@@ -77,6 +78,15 @@ bool cli_open_store(struct cli *c, struct err *err)
     if (c->config == NULL)
         return fail(err, ERR_INVALID, "%s cannot be read", config_file(c));
     arena_defer(c->a, close_store, c);
+    return true;
+}
+
+bool cli_open_store(struct cli *c, struct err *err)
+{
+    if (c->store.db != NULL)
+        return true;
+    if (!load_config(c, err))
+        return false;
     return store_open(&c->store, arena_printf(c->a, "sqlite:%s", c->config->store.path),
                       DB_READ_ONLY, err);
 }
@@ -212,6 +222,20 @@ static int run_manual(struct cli *c)
     return CLI_OK;
 }
 
+/* The manifest of config/, with this gateway's own address. */
+static int run_slack_manifest(struct cli *c)
+{
+    static const char address[] = "https://signoff.example.com";
+    struct err err = ERR_INIT;
+    if (!load_config(c, &err))
+        return cli_fail_err(c, &err);
+    const char *rest = slack_files[0].text;
+    for (const char *at; (at = strstr(rest, address)) != NULL; rest = at + sizeof address - 1)
+        printf("%.*s%s", (int)(at - rest), rest, json_escape(c->a, c->config->server.public_url));
+    fputs(rest, stdout);
+    return CLI_OK;
+}
+
 static int run_later(struct cli *c)
 {
     return cli_fail(c, CLI_USAGE, "`%s` is not in this version", c->command->name);
@@ -236,7 +260,7 @@ static const struct cli_command commands[] = {
      "signoff show t_9ftf", cli_show, false},
     {"context", "ID", 1, 1, "", "print the exact text that a model would read",
      "signoff context t_9ftf", cli_context, false},
-    {"approve", "CODE", 1, 1, "m", "approve a request (your key's person votes)",
+    {"approve", "CODE [-m WHY]", 1, 1, "m", "approve a request (your key's person votes)",
      "signoff approve 4821", cli_approve, false},
     {"reject", "CODE -m WHY", 1, 1, "m", "reject a request, and say why",
      "signoff reject 4821 -m \"deploy the backend first\"", cli_reject, false},
@@ -259,6 +283,8 @@ static const struct cli_command commands[] = {
      cli_audit, false},
     {"backup", "FILE", 1, 1, "", "copy the store into a new file while it is in use",
      "signoff backup /var/backups/signoff.db", cli_backup, false},
+    {"slack-manifest", "", 0, 0, "", "print the manifest that makes the Slack app",
+     "signoff slack-manifest > manifest.json", run_slack_manifest, false},
     {"version", "", 0, 0, "", "print the version", "signoff version --json", run_version, false},
     {"help", "[COMMAND]", 0, 1, "", "print this, or a command's own help", "signoff help show",
      run_help, false},
@@ -269,7 +295,6 @@ static const struct cli_command commands[] = {
     {"eval", "FILE", 0, 8, "*", "", "", run_later, true},
     {"mail-in", "", 0, 8, "*", "", "", run_later, true},
     {"preview", "", 0, 8, "*", "", "", run_later, true},
-    {"slack-manifest", "", 0, 8, "*", "", "", run_later, true},
 };
 
 enum option_type { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER };
