@@ -205,6 +205,7 @@ static const struct json *need(struct situation *s, const char *key)
 {
     bool looking;
     const struct json *known = fact(s, key, &looking);
+    s->looking_up = s->looking_up || known == NULL;
     if (known == NULL && !looking) {
         struct effect *e = add(s, EFFECT_LOOK_UP);
         e->key = key;
@@ -568,7 +569,8 @@ size_t agent_next(const struct agent *agent, const struct thread *thread, int64_
         return s.count;
     if (s.step != NULL && !s.step_settled)
         act(&s);
-    if (s.count > 0 || s.running > 0 || ask_about_unknown(&s))
+    /* A fact that is being looked up decides about the step: the model is not asked meanwhile. */
+    if (s.count > 0 || s.running > 0 || s.looking_up || ask_about_unknown(&s))
         return s.count;
     if (s.last_step != NULL && s.last_step != s.step && s.open == NULL && !s.last_step_refused &&
         s.newest < s.last_step->seq) {

@@ -20,6 +20,7 @@ struct situation {
     const struct event *step;      /* the current step: the newest that is no keep_waiting */
     const struct event *last_step; /* the newest of all */
     bool step_settled;             /* its result is there */
+    bool looking_up;               /* a fact that it needs is not there yet */
     bool last_step_refused;
     const struct event *open;    /* request_raised that is not decided */
     const struct event *decided; /* of the current step: request_decided */

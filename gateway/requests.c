@@ -256,9 +256,10 @@ static bool conclude(struct app *app, const struct request_row *r, const char *s
     if (answer != NULL)
         json_set_text(app->a, data, "answer", answer);
     if (strcmp(status, "expired") == 0) {
+        int64_t period_ms = r->expires_at_ms - r->raised_at_ms;
         json_set_text(app->a, data, "note",
                       arena_printf(app->a, "nobody answered within %s",
-                                   text_from_duration_ms(app->a, app->now_ms - r->raised_at_ms)));
+                                   text_from_duration_ms(app->a, period_ms)));
         metrics_add(app->metrics, METRIC_REQUESTS_EXPIRED, 1);
     } else {
         metrics_add(app->metrics, METRIC_REQUESTS_DECIDED, 1);
