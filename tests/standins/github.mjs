@@ -192,7 +192,7 @@ export class GitHub extends StandIn {
 
   async post(body, { event, guid, secret = this.secret, signature, contentType = 'application/json', headers = {}, form = false } = {}) {
     const sent = form ? Buffer.from(new URLSearchParams({ payload: body.toString() }).toString()) : body;
-    const sign = signature ?? `sha256=${createHmac('sha256', secret).update(sent).digest('hex')}`;
+    const sign = signature !== undefined ? signature : `sha256=${createHmac('sha256', secret).update(sent).digest('hex')}`; // null: unsigned
     const answer = await fetch(`${this.gateway}/github/webhook`, {
       method: 'POST', body: sent, signal: AbortSignal.timeout(10000),
       headers: {

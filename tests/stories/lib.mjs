@@ -254,7 +254,7 @@ export class World {
       for (const secret of [this.slack.token, this.slack.signingSecret, this.github.token, this.model?.key, ...Object.values(this.key)].filter(Boolean)) assert.ok(!this.log().includes(secret), 'no secret is in the log');
       const complaints = [...this.slack.complaints, ...this.github.complaints, ...(this.model?.refused ?? [])].filter((c) => !this.expectedComplaints.test(c));
       assert.deepEqual(complaints, [], 'nobody has a complaint');
-      const refused = this.slack.calls.filter((c) => c.answer?.body?.ok === false && !this.expectedComplaints.test(c.answer.body.error));
+      const refused = this.slack.calls.filter((c) => c.answer?.body?.ok === false && c.answer.status === 200 && !this.expectedComplaints.test(c.answer.body.error));
       assert.deepEqual(refused.map((c) => [c.name, c.answer.body]), [], 'Slack refused nothing');
       for (const s of [this.slack, this.github, this.model]) if (s?.crashed) throw s.crashed;
     } finally {
