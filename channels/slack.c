@@ -82,7 +82,8 @@ static const char *why_not_a_person(const struct slack_settings *s, const struct
 /* The words without the mention of ourselves that began them. */
 static const char *words_of(struct arena *a, const struct json *envelope, const char *text)
 {
-    const char *bot = json_text_at(envelope, "authorizations.0.user_id");
+    const char *bot = json_text_or(envelope, "authorizations.0.user_id",
+                                   json_text_at(envelope, "authed_users.0")); /* older apps */
     text += strspn(text, " \n");
     if (text_starts(text, "<@")) {
         const char *end = strchr(text, '>');

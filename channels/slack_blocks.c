@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { BUILD_MAX = 64 * 1024, MOST_COMMITS = 8, MOST_ARGUMENTS = 20, MOST_SECTIONS = 12 };
+enum { BUILD_MAX = 256 * 1024, MOST_COMMITS = 8, MOST_ARGUMENTS = 20, MOST_SECTIONS = 12 };
 
 /* ---- text --------------------------------------------------------------------------------- */
 
@@ -131,6 +131,8 @@ static void add_long(struct arena *a, struct json *blocks, const char *escaped)
         escaped += len;
         escaped += *escaped == '\n';
     }
+    if (*escaped != '\0')
+        add_section(a, blocks, "… the rest is on the page");
 }
 
 static void add_context(struct arena *a, struct json *blocks, const char *mrkdwn)
@@ -142,12 +144,17 @@ static void add_context(struct arena *a, struct json *blocks, const char *mrkdwn
     json_push(a, blocks, block);
 }
 
+/* For plain_text, which knows no markup: one harmless line. */
+static char *plain(struct arena *a, const char *text, size_t max)
+{
+    return text_truncate(a, text_one_line(a, text), max);
+}
+
 static void add_header(struct arena *a, struct json *blocks, const char *text)
 {
     struct json *block = json_object(a);
     json_set_text(a, block, "type", "header");
-    json_set(a, block, "text",
-             text_object(a, "plain_text", text_truncate(a, text, SLACK_HEADER_MAX)));
+    json_set(a, block, "text", text_object(a, "plain_text", plain(a, text, SLACK_HEADER_MAX)));
     json_push(a, blocks, block);
 }
 
@@ -157,12 +164,12 @@ static struct json *button(struct arena *a, const char *action, const char *labe
     struct json *b = json_object(a);
     json_set_text(a, b, "type", "button");
     json_set_text(a, b, "action_id", action);
-    json_set(a, b, "text", text_object(a, "plain_text", text_truncate(a, label, SLACK_BUTTON_MAX)));
+    json_set(a, b, "text", text_object(a, "plain_text", plain(a, label, SLACK_BUTTON_MAX)));
     json_set_text(a, b, "value", value);
     if (style != NULL)
         json_set_text(a, b, "style", style);
     if (spoken != NULL)
-        json_set_text(a, b, "accessibility_label", text_truncate(a, spoken, SLACK_BUTTON_MAX));
+        json_set_text(a, b, "accessibility_label", plain(a, spoken, SLACK_BUTTON_MAX));
     return b;
 }
 
@@ -190,9 +197,12 @@ static char *date(struct arena *a, const char *rfc3339)
 
 /* ---- approvals ------------------------------------------------------------------------------- */
 
+/* Seven digits; whatever else a provider calls a commit, as harmless as other foreign text. */
 static const char *short_sha(struct arena *a, const char *sha)
 {
-    return sha == NULL ? "" : arena_strndup(a, sha, strlen(sha) < 7 ? strlen(sha) : 7);
+    if (sha == NULL)
+        return "";
+    return strspn(sha, "0123456789abcdef") >= 7 ? arena_strndup(a, sha, 7) : slack_code(a, sha, 7);
 }
 
 static char *arguments_text(struct arena *a, const struct json *arguments)
@@ -325,14 +335,14 @@ static void add_approval_buttons(struct arena *a, struct json *blocks, const str
 
 static void add_approval(struct arena *a, struct json *blocks, const struct json *r)
 {
+    const char *tool = json_text_or(r, "tool", "");
     add_header(a, blocks,
-               arena_printf(a, "%s %s?", is_open(r) ? "Sign off" : "Signed off:",
-                            text_one_line(a, json_text_or(r, "tool", ""))));
-    add_section(a, blocks,
-                arena_printf(a, "%s proposes `%s`\n%s",
-                             slack_escape(a, json_text_or(r, "agent", "Somebody"), 60),
-                             slack_code(a, json_text_or(r, "tool", ""), 100),
-                             arguments_text(a, json_get(r, "arguments"))));
+               is_open(r) ? arena_printf(a, "Sign off %s?", tool)
+                          : arena_printf(a, "%s: %s", tool, json_text_or(r, "status", "")));
+    add_long(a, blocks,
+             arena_printf(a, "%s proposes `%s`\n%s",
+                          slack_escape(a, json_text_or(r, "agent", "Somebody"), 60),
+                          slack_code(a, tool, 100), arguments_text(a, json_get(r, "arguments"))));
     add_long(a, blocks, changes_text(a, r));
 }
 
@@ -363,9 +373,8 @@ static void add_choice_select(struct arena *a, struct json *blocks, const struct
         struct json *option = json_object(a);
         if (i == SLACK_OPTIONS_MAX)
             break;
-        json_set(
-            a, option, "text",
-            text_object(a, "plain_text", text_truncate(a, json_text(choice), SLACK_OPTION_MAX)));
+        json_set(a, option, "text",
+                 text_object(a, "plain_text", plain(a, json_text(choice), SLACK_OPTION_MAX)));
         json_set_text(a, option, "value", arena_printf(a, "%s:%d", json_text_or(r, "id", ""), i++));
         json_push(a, options, option);
     }

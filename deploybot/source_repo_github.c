@@ -166,7 +166,8 @@ static struct json *commit_of(struct arena *a, const struct json *c)
 {
     struct json *out = json_object(a);
     const char *message = json_text_or(c, "commit.message", "");
-    json_set_text(a, out, "sha", json_text_or(c, "sha", ""));
+    const char *sha = json_text_or(c, "sha", "");
+    json_set_text(a, out, "sha", is_full_sha(sha) ? sha : "");
     json_set_text(
         a, out, "subject",
         text_truncate(a, arena_strndup(a, message, strcspn(message, "\r\n")), SUBJECT_BYTES));
