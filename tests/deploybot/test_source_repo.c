@@ -301,6 +301,8 @@ static const struct github_settings SETTINGS = {
     .name = "gh", .token = "ghs_secret", .api_base = "https://api.github.com"};
 static const struct source_repo HUB = {.name = "acme/my shop", .github = &SETTINGS};
 
+#define NEW "1111111111111111111111111111111111111111"
+#define OLD "2222222222222222222222222222222222222222"
 #define S40 "0123456789abcdef0123456789abcdef01234567"
 #define NOW 1700000000000LL
 
@@ -367,11 +369,12 @@ Test(github, reads_what_it_asked_for)
          "{\"tags\":[{\"name\":\"v1\",\"sha\":\"" S40 "\"}]}"},
         {"git.compare:a...b",
          "[" REPLY(200, "{\\\"status\\\":\\\"ahead\\\",\\\"ahead_by\\\":2,\\\"behind_by\\\":0,"
-                        "\\\"total_commits\\\":2,\\\"commits\\\":[" COMMIT("old", "o") "," COMMIT(
-                            "new", "n") "]}") "]",
+                        "\\\"total_commits\\\":2,\\\"commits\\\":[" COMMIT(OLD, "o") "," COMMIT(
+                            NEW, "n") "]}") "]",
          "{\"base\":\"a\",\"head\":\"b\",\"status\":\"ahead\",\"ahead_by\":2,\"behind_by\":0,"
-         "\"commits\":[{\"sha\":\"new\",\"subject\":\"n\",\"author\":\"Dex\",\"at\":"
-         "\"2023-11-14T22:13:20Z\"},{\"sha\":\"old\",\"subject\":\"o\",\"author\":\"Dex\",\"at\":"
+         "\"commits\":[{\"sha\":\"" NEW "\",\"subject\":\"n\",\"author\":\"Dex\",\"at\":"
+         "\"2023-11-14T22:13:20Z\"},{\"sha\":\"" OLD
+         "\",\"subject\":\"o\",\"author\":\"Dex\",\"at\":"
          "\"2023-11-14T22:13:20Z\"}],\"more\":false}"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -391,12 +394,12 @@ Test(github, names_what_a_downgrade_takes_back_by_asking_the_other_way_round)
     cr_expect(text_ends(step.wire.url, "/compare/old...new?per_page=100"), "%s", step.wire.url);
     step = hub(&a, "git.compare:new...old", "{}",
                "[" BEHIND "," REPLY(200, "{\\\"status\\\":\\\"ahead\\\",\\\"total_commits\\\":60,"
-                                         "\\\"commits\\\":[" COMMIT("new", "n") "]}") "]",
+                                         "\\\"commits\\\":[" COMMIT(NEW, "n") "]}") "]",
                NOW);
     cr_assert_eq(step.next, LOOK_UP_DONE);
     cr_expect_str_eq(json_text_at(step.value, "status"), "behind");
     cr_expect_eq(json_int_or(json_get(step.value, "behind_by"), -1), 1);
-    cr_expect_str_eq(json_text_at(step.value, "commits.0.sha"), "new");
+    cr_expect_str_eq(json_text_at(step.value, "commits.0.sha"), NEW);
     cr_expect(json_is_true(json_get(step.value, "more")));
 }
 
