@@ -27,7 +27,7 @@ one() {
 }
 
 build() {
-    cmake --preset "$1" >/dev/null && cmake --build --preset "$1"
+    cmake --preset "$1" >/dev/null && cmake --build --preset "$1" -- --quiet
 }
 
 # ctest counts programs; Criterion's own last lines count tests.
@@ -53,9 +53,10 @@ one "layers" tests/check_layers.sh
 one "style" tests/check_style.sh build/debug
 one "clang builds" build clang
 
-if [ ! -d tests/node_modules/playwright-core ]; then
-    (cd tests && npm ci --silent --no-fund --no-audit) || echo "npm ci failed"
-fi
+packages() {
+    [ -d tests/node_modules/playwright-core ] || (cd tests && npm ci --silent --no-fund --no-audit)
+}
+one "npm packages" packages
 for suite in standins stories; do
     log=build/$suite.log
     SIGNOFF=$PWD/build/debug/signoff \
