@@ -601,6 +601,16 @@ static bool today(struct demo *d, struct story *story, struct err *err)
            revision_is(d, "production", "frontend", d->second, err);
 }
 
+/* Where there is a desktop, the page opens by itself; elsewhere the link is enough. */
+static void open_page(struct demo *d, const char *url)
+{
+    const char *const argv[] = {"xdg-open", url, NULL};
+    struct err err = ERR_INIT;
+    bool desktop = getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL;
+    if (desktop && isatty(1) && !run(d, argv, &err))
+        say("--", "No browser could be opened; use the link.");
+}
+
 static bool invite(struct demo *d, struct err *err)
 {
     const struct json *link;
