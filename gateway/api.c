@@ -443,10 +443,15 @@ static bool ask(struct app *app, const struct api_call *call, struct err *err)
         return fail(err, ERR_INVALID, "callback_url: is not in this version; poll the request");
     if (strcmp(in.kind, "question") == 0) {
         const char *words = json_text(in.question);
-        struct json *data = json_object(app->a);
+        struct json *asked = json_object(app->a);
         if (words != NULL)
-            json_set_text(app->a, data, "question", words);
-        const struct json *asked = words != NULL ? data : in.question;
+            json_set_text(app->a, asked, "question", words);
+        JSON_EACH(member, words != NULL ? NULL : in.question)
+        {
+            json_set(app->a, asked, member->key, member);
+        }
+        if (in.state != NULL)
+            json_set(app->a, asked, "state", in.state);
         if (json_text_at(asked, "question") == NULL)
             return fail(err, ERR_INVALID, "question: needs the member question");
         if (!thread_for_ask(app, call, &in, json_text_at(asked, "question"), &row, err) ||
@@ -457,12 +462,15 @@ static bool ask(struct app *app, const struct api_call *call, struct err *err)
             return fail(err, ERR_INVALID, "an approval needs call and policy");
         if (config_policy(app->config, in.policy) == NULL)
             return fail(err, ERR_INVALID, "policy: there is no policy %s", in.policy);
+        struct json *facts = json_object(app->a);
+        if (in.state != NULL)
+            json_set(app->a, facts, "state", in.state);
         struct tool outside = {
             .name = in.call.tool, .description = "run by who asked", .needs = in.policy};
         struct effect e = {.tool = &outside,
                            .data =
                                in.call.arguments == NULL ? json_object(app->a) : in.call.arguments,
-                           .facts = json_object(app->a)};
+                           .facts = facts};
         if (!thread_for_ask(app, call, &in, in.call.tool, &row, err) ||
             !request_raise_approval(app, &row, &e, err))
             return false;

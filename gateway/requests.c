@@ -142,6 +142,8 @@ bool request_raise_approval(struct app *app, struct thread_row *row, const struc
     json_set_text(app->a, view, "description", e->tool->description);
     json_set_text(app->a, view, "policy_name", p->name);
     json_set(app->a, view, "facts", e->facts);
+    if (json_get(e->facts, "state") != NULL) /* an outside agent's own: given back as it is */
+        json_set(app->a, view, "state", json_get(e->facts, "state"));
     struct request_row r = {.id = app_id(app, 'r'),
                             .thread = row->t.id,
                             .kind = "approval",
