@@ -624,6 +624,7 @@ static bool invite(struct demo *d, struct err *err)
         "  The folder is %s. Ctrl-C ends the demo.\n\n",
         json_text_or(link, "url", ""), d->url, d->alice_key, d->folder);
     fflush(stdout);
+    open_page(d, json_text_or(link, "url", ""));
     return true;
 }
 
