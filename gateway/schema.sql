@@ -57,7 +57,7 @@ CREATE TABLE votes (
 
 -- Outbound messages: due -> sending -> sent | failed.
 CREATE TABLE deliveries (
-    id TEXT PRIMARY KEY, thread TEXT, request TEXT, channel TEXT NOT NULL, message TEXT NOT NULL,
+    number {id}, id TEXT NOT NULL UNIQUE, thread TEXT, request TEXT, channel TEXT NOT NULL, message TEXT NOT NULL,
     state TEXT NOT NULL, attempts {int64} NOT NULL DEFAULT 0, due_at_ms {int64} NOT NULL,
     lane TEXT NOT NULL, created_at_ms {int64} NOT NULL, first_sent_ms {int64}, doubt {int64} NOT NULL DEFAULT 0,
     external_id TEXT, replaces TEXT, in_thread TEXT, ask {int64}, error TEXT);

@@ -78,6 +78,8 @@ bool store_load_events(struct store *s, struct arena *a, const char *thread, int
 bool store_append(struct store *s, struct arena *a, const char *thread, enum event_type type,
                   const char *actor, const struct json *data, int64_t now_ms, int64_t *seq,
                   struct err *err) NODISCARD;
+/* The hash when `j` is what stands for a long text, {blob, bytes, head, tail}; else NULL. */
+const char *store_blob_of(const struct json *j);
 /* What changes about a thread when it has been advanced. waiting NULL: nothing waited for. */
 bool store_set_thread(struct store *s, const char *id, enum thread_status status,
                       const char *waiting, const char *outcome, struct err *err) NODISCARD;

@@ -66,7 +66,7 @@ static void found(struct findings *f, const char *thread, int64_t seq, const cha
 static bool verify_blobs(struct store *s, struct arena *a, const struct json *j, bool *ok,
                          struct err *err)
 {
-    const char *hash = json_text(json_get(j, "blob"));
+    const char *hash = store_blob_of(j);
     if (hash != NULL) {
         struct db_rows rows;
         if (!db_query(s->db, a, "SELECT data FROM blobs WHERE hash = $1", DB_ARGS(db_text(hash)),

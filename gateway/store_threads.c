@@ -94,10 +94,19 @@ bool store_find_thread(struct store *s, struct arena *a, const char *prefix, con
     return true;
 }
 
-/* A text that was too long for the event stands there as {"blob": hash, "head": …}. */
-static bool put_back_blobs(struct store *s, struct arena *a, struct json *j, struct err *err)
+const char *store_blob_of(const struct json *j)
 {
     const char *hash = json_text(json_get(j, "blob"));
+    return hash != NULL && strlen(hash) == 2 * SHA256_SIZE && json_count(j) == 4 &&
+                   json_is_int(json_get(j, "bytes")) && json_text_at(j, "head") != NULL &&
+                   json_text_at(j, "tail") != NULL
+               ? hash
+               : NULL;
+}
+
+static bool put_back_blobs(struct store *s, struct arena *a, struct json *j, struct err *err)
+{
+    const char *hash = store_blob_of(j);
     if (hash != NULL) {
         struct db_rows rows;
         if (!db_query(s->db, a, "SELECT data FROM blobs WHERE hash = $1", DB_ARGS(db_text(hash)),
@@ -149,7 +158,9 @@ bool store_load_events(struct store *s, struct arena *a, const char *thread, int
     return true;
 }
 
-/* Long texts go to blobs: the event keeps head, tail, size and hash, and so does the chain. */
+/* Long texts go to blobs: the event keeps head, tail, size and hash, and so does the chain. What
+ * comes from outside and looks as if we had done so gets another key, so that nobody can refer to a
+ * blob of somebody else, nor to one that is not there. */
 static bool take_out_blobs(struct store *s, struct arena *a, const struct json *in,
                            const struct json **out, struct err *err)
 {
@@ -176,10 +187,12 @@ static bool take_out_blobs(struct store *s, struct arena *a, const struct json *
         const struct json *made = NULL;
         if (!take_out_blobs(s, a, child, &made, err))
             return false;
-        if (in->type == JSON_OBJECT)
-            json_set(a, copy, child->key, made);
-        else
+        if (in->type == JSON_ARRAY)
             json_push(a, copy, made);
+        else if (store_blob_of(in) != NULL && strcmp(child->key, "blob") == 0)
+            json_set(a, copy, "blob_text", made);
+        else
+            json_set(a, copy, child->key, made);
     }
     *out = copy;
     return true;
@@ -197,7 +210,7 @@ bool store_append(struct store *s, struct arena *a, const char *thread, enum eve
         return fail(err, ERR_MISSING, "I know no thread %s", thread);
     const struct json *small = data == NULL ? json_object(a) : data;
     char *text = json_canonical(a, small);
-    if (strlen(text) > BLOB_LIMIT_BYTES) {
+    if (strlen(text) > BLOB_LIMIT_BYTES || strstr(text, "\"blob\":") != NULL) {
         if (!take_out_blobs(s, a, small, &small, err))
             return false;
         text = json_canonical(a, small);
@@ -285,25 +298,22 @@ bool store_thread_of_conversation(struct store *s, struct arena *a, const char *
                                   const char *dest, const char *in_thread, const char **id,
                                   struct err *err)
 {
+    /* A run and its children share a conversation. The last rank: a reply under any of our posts,
+     * one that opened no conversation of its own too. */
     struct db_rows rows;
-    if (!db_query(
-            s->db, a,
-            "SELECT id FROM threads WHERE in_thread = $3 AND channel = $1 AND dest = $2 "
-            "ORDER BY CASE WHEN agent IS NOT NULL AND status IN ('running','waiting','paused') "
-            "THEN 0 WHEN agent IS NOT NULL THEN 1 ELSE 2 END, created_at_ms DESC, id DESC "
-            "LIMIT 1",
-            DB_ARGS(db_text(channel), db_text(dest), db_text(in_thread)), &rows, err))
-        return false;
-    *id = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
-    if (*id != NULL)
-        return true;
-    /* A reply under any of our posts, one that opened no conversation of its own too. */
-    if (!db_query(
-            s->db, a,
-            "SELECT thread FROM deliveries WHERE external_id = $1 AND channel = $2 AND thread IS "
-            "NOT NULL ORDER BY created_at_ms DESC LIMIT 1",
-            DB_ARGS(db_text(arena_printf(a, "%s:%s", dest, in_thread)), db_text(channel)), &rows,
-            err))
+    if (!db_query(s->db, a,
+                  "SELECT id FROM (SELECT id, created_at_ms AS at_ms, "
+                  "CASE WHEN EXISTS (SELECT 1 FROM requests r WHERE r.thread = threads.id AND "
+                  "r.status = 'open' AND r.kind = 'question') THEN 0 "
+                  "WHEN agent IS NOT NULL AND status IN ('running','waiting','paused') THEN 1 "
+                  "WHEN agent IS NOT NULL THEN 2 ELSE 3 END AS place "
+                  "FROM threads WHERE in_thread = $3 AND channel = $1 AND dest = $2 "
+                  "UNION ALL SELECT thread, created_at_ms, 4 FROM deliveries "
+                  "WHERE external_id = $4 AND channel = $1 AND thread IS NOT NULL) AS found "
+                  "ORDER BY place, at_ms DESC, id DESC LIMIT 1",
+                  DB_ARGS(db_text(channel), db_text(dest), db_text(in_thread),
+                          db_text(arena_printf(a, "%s:%s", dest, in_thread))),
+                  &rows, err))
         return false;
     *id = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
     return true;

@@ -80,14 +80,13 @@ bool store_due_deliveries(struct store *s, struct arena *a, int64_t now_ms, int6
 {
     /* A lane keeps its order: the oldest of it that has not ended goes first, the others wait. */
     struct db_rows rows;
-    if (!db_query(
-            s->db, a,
-            "SELECT " DELIVERY_COLUMNS " FROM deliveries d WHERE state = 'due' AND due_at_ms <= $1 "
-            "AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.lane = d.lane AND "
-            "(e.state = 'sending' OR (e.state = 'due' AND (e.created_at_ms < d.created_at_ms OR "
-            "(e.created_at_ms = d.created_at_ms AND e.id < d.id))))) "
-            "ORDER BY due_at_ms LIMIT $2",
-            DB_ARGS(db_int(now_ms), db_int(limit)), &rows, err))
+    if (!db_query(s->db, a,
+                  "SELECT " DELIVERY_COLUMNS
+                  " FROM deliveries d WHERE state = 'due' AND due_at_ms <= $1 "
+                  "AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.lane = d.lane AND "
+                  "(e.state = 'sending' OR (e.state = 'due' AND e.number < d.number))) "
+                  "ORDER BY due_at_ms, number LIMIT $2",
+                  DB_ARGS(db_int(now_ms), db_int(limit)), &rows, err))
         return false;
     read_deliveries(a, &rows, out, count);
     return true;
@@ -111,7 +110,7 @@ bool store_request_deliveries(struct store *s, struct arena *a, const char *requ
     if (!db_query(s->db, a,
                   "SELECT " DELIVERY_COLUMNS
                   " FROM deliveries WHERE request = $1 AND replaces IS NULL "
-                  "ORDER BY created_at_ms, id",
+                  "ORDER BY number",
                   DB_ARGS(db_text(request)), &rows, err))
         return false;
     read_deliveries(a, &rows, out, count);
@@ -125,7 +124,7 @@ bool store_pending_edit(struct store *s, struct arena *a, const char *replaces, 
     if (!db_query(
             s->db, a,
             "SELECT id FROM deliveries WHERE replaces = $1 AND state = 'due' AND attempts = 0 "
-            "ORDER BY created_at_ms DESC LIMIT 1",
+            "ORDER BY number DESC LIMIT 1",
             DB_ARGS(db_text(replaces)), &rows, err))
         return false;
     *id = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
