@@ -93,6 +93,11 @@ const char *thread_status_name(enum thread_status status)
     return status_names[status];
 }
 
+bool thread_is_over(enum thread_status status)
+{
+    return status == THREAD_DONE || status == THREAD_FAILED || status == THREAD_CANCELLED;
+}
+
 bool thread_status_from_name(const char *name, enum thread_status *out)
 {
     for (size_t i = 0; i < COUNT(status_names); i++)

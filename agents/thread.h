@@ -76,6 +76,8 @@ enum thread_status {
     THREAD_CANCELLED,
 };
 const char *thread_status_name(enum thread_status status);
+/* Done, failed or cancelled; a message makes it go on. */
+bool thread_is_over(enum thread_status status);
 bool thread_status_from_name(const char *name, enum thread_status *out) NODISCARD;
 
 struct thread {

@@ -47,7 +47,7 @@ static const struct json *how_started(struct app *app, const struct thread *pare
 static bool tell_parent(struct app *app, struct thread_row *row, const char *status,
                         const char *outcome, const char *message, struct err *err)
 {
-    if (row->t.parent == NULL || text_eq(outcome, "handed_over"))
+    if (row->t.parent == NULL || (row->t.status == THREAD_DONE && text_eq(outcome, "handed_over")))
         return true; /* the stage waits for the one it was handed to */
     struct thread_row parent, self;
     if (!app_load(app, row->t.parent, &parent, err) || !app_load(app, row->t.id, &self, err))
@@ -105,11 +105,6 @@ static bool kill_commands(struct app *app, const char *thread, struct err *err)
     return true;
 }
 
-static bool is_over(enum thread_status status)
-{
-    return status == THREAD_DONE || status == THREAD_FAILED || status == THREAD_CANCELLED;
-}
-
 bool thread_cancel(struct app *app, const char *id, const char *actor, const char *why,
                    struct err *err)
 {
@@ -119,7 +114,7 @@ bool thread_cancel(struct app *app, const char *id, const char *actor, const cha
     size_t n;
     if (!app_load(app, id, &row, err))
         return false;
-    if (is_over(row.t.status))
+    if (thread_is_over(row.t.status))
         return fail(err, ERR_CONFLICT, "thread %s is %s already", id,
                     thread_status_name(row.t.status));
     if (!store_open_requests_of(&app->store, app->a, id, &open, &n, err))
@@ -134,7 +129,7 @@ bool thread_cancel(struct app *app, const char *id, const char *actor, const cha
         struct thread_row child;
         if (!store_get_thread(&app->store, app->a, children[i], &child, err))
             return false;
-        if (!is_over(child.t.status) && !thread_cancel(app, children[i], actor, why, err))
+        if (!thread_is_over(child.t.status) && !thread_cancel(app, children[i], actor, why, err))
             return false;
     }
     if (!thread_finish(app, &row, THREAD_CANCELLED, why, why, err))
@@ -297,7 +292,7 @@ static const char *environment_waited_for(struct app *app, const struct thread_r
 static bool settle(struct app *app, struct thread_row *row, const struct agent *agent, bool blocked,
                    bool more, struct err *err)
 {
-    if (is_over(row->t.status))
+    if (thread_is_over(row->t.status))
         return store_set_dirty(&app->store, row->t.id, false, err);
     struct json *waiting = agent_waiting_for(agent, &row->t, app->a);
     const char *environment = blocked ? environment_waited_for(app, row, err) : NULL;
@@ -333,7 +328,7 @@ static bool advance(struct app *app, struct thread_row *row, const struct agent 
     size_t rounds = 0;
     for (; rounds < MAX_ROUNDS && !blocked; rounds++) {
         struct effect effects[MAX_EFFECTS];
-        if (is_over(row->t.status) && !goes_on(&row->t))
+        if (thread_is_over(row->t.status) && !goes_on(&row->t))
             break;
         row->t.status = THREAD_RUNNING;
         size_t n = agent_next(agent, &row->t, app->now_ms, app->a, effects);
@@ -345,7 +340,7 @@ static bool advance(struct app *app, struct thread_row *row, const struct agent 
         enum thread_status status = row->t.status;
         if (!app_load(app, row->t.id, row, err))
             return false;
-        if (is_over(status))
+        if (thread_is_over(status))
             row->t.status = status;
     }
     return settle(app, row, agent, blocked, rounds == MAX_ROUNDS, err);
@@ -362,7 +357,7 @@ bool agent_advance(struct app *app, const char *id, struct err *err)
     const struct agent *agent = row.t.agent == NULL ? NULL : config_agent(app->config, row.t.agent);
     if (agent != NULL)
         return advance(app, &row, agent, err);
-    if (row.t.agent != NULL && !is_over(row.t.status))
+    if (row.t.agent != NULL && !thread_is_over(row.t.status))
         return thread_finish(app, &row, THREAD_FAILED, "no_agent",
                              "Its agent is no longer configured.", err) &&
                store_set_dirty(&app->store, id, false, err);

@@ -88,6 +88,11 @@ void app_kill_command(struct app *app, const char *id);
 void app_forget_command(struct app *app, const char *id);
 void app_changed(struct app *app, const char *thread); /* streams and pages */
 
+/* Drops what a rolled-back letter wanted: from *from to the end. */
+void actions_drop(struct app *app, struct action **from);
+/* Lets everything leave. After the commit, and only then. */
+void actions_perform(struct app *app);
+
 /* A new id: a letter, '_' and 12 random Crockford base32 digits, in the batch's arena. */
 char *app_id(struct app *app, char letter);
 /* 128 random bits as 32 hex digits. */

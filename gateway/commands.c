@@ -383,9 +383,7 @@ static bool leave_environment(struct app *app, const struct tool_run_row *run,
         !store_get_thread(&app->store, app->a, row.t.root, &root, err))
         return false;
     /* A run leaves by itself, unless it was over before its command was. */
-    bool is_over = root.t.status == THREAD_DONE || root.t.status == THREAD_FAILED ||
-                   root.t.status == THREAD_CANCELLED;
-    if ((root.t.pipeline == NULL || is_over) &&
+    if ((root.t.pipeline == NULL || thread_is_over(root.t.status)) &&
         !environment_leave(app, environment, root.t.id, err))
         return false;
     return wake_waiting(app, environment, err);

@@ -7,6 +7,7 @@
 #include "gateway/base/text.h"
 #include "gateway/builtin.h"
 #include "gateway/client.h"
+#include "gateway/demo_tell.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,12 +45,6 @@ static void on_interrupt(int signo)
 {
     (void)signo;
     interrupted = 1;
-}
-
-static void say(const char *who, const char *text)
-{
-    printf("%-11s %s\n", who, text);
-    fflush(stdout);
 }
 
 static char *random_hex(struct arena *a)
@@ -313,98 +308,6 @@ struct told {
     int64_t seq;
 };
 
-struct telling {
-    struct demo *d;
-    const struct json *data;
-    const char *who, *actor; /* the agent, or "pipeline"; who did it */
-    bool run;
-};
-
-static void tell_merge(const struct telling *t)
-{
-    if (t->run)
-        say("github", arena_printf(t->d->a, "merged #%lld: %s",
-                                   (long long)json_int_or(json_get(t->data, "number"), 0),
-                                   json_text_or(t->data, "title", "")));
-}
-
-static void tell_stage(const struct telling *t)
-{
-    const char *stage = json_text_or(t->data, "stage", "");
-    const char *outcome = json_text_at(t->data, "outcome");
-    bool failed = text_eq(outcome, "failed");
-    const char *tail = failed ? json_text_or(t->data, "tail", "") : "";
-    if (text_ends(tail, "\n"))
-        tail = arena_strndup(t->d->a, tail, strlen(tail) - 1);
-    say("pipeline", outcome == NULL ? arena_printf(t->d->a, "%s runs", stage)
-                                    : arena_printf(t->d->a, "%s: %s%s%s", stage, outcome,
-                                                   failed ? "\n" : "", tail));
-}
-
-static void tell_child(const struct telling *t)
-{
-    say("pipeline", arena_printf(t->d->a, "%s begins", json_text_or(t->data, "agent", "")));
-}
-
-static void tell_request(const struct telling *t)
-{
-    const char *code = json_text_or(t->data, "code", ""), *tool = json_text_at(t->data, "tool");
-    say(t->who, tool != NULL ? arena_printf(t->d->a, "proposes %s %.7s (request %s)", tool,
-                                            json_text_or(t->data, "arguments.sha", ""), code)
-                             : arena_printf(t->d->a, "asks: %s (request %s)",
-                                            json_text_or(t->data, "question", ""), code));
-}
-
-static void tell_decision(const struct telling *t)
-{
-    const char *comment = json_text_at(t->data, "comment");
-    say(strchr(t->actor, ':') == NULL ? t->actor : strchr(t->actor, ':') + 1,
-        arena_printf(t->d->a, "%s %s%s%s%s", json_text_or(t->data, "outcome", ""),
-                     json_text_or(t->data, "tool", "the question"), comment != NULL ? ": \"" : "",
-                     comment != NULL ? comment : "", comment != NULL ? "\"" : ""));
-}
-
-static void tell_command(const struct telling *t)
-{
-    const char *output = json_text_at(t->data, "result.output");
-    if (output == NULL || json_is_true(json_get(t->data, "prefetch")))
-        return;
-    say("command", arena_printf(t->d->a, "%s: %s. %s", json_text_or(t->data, "tool", ""),
-                                json_text_or(t->data, "outcome", ""),
-                                arena_strndup(t->d->a, output, strcspn(output, "\n"))));
-}
-
-static void tell_end(const struct telling *t)
-{
-    const char *message = json_text_or(t->data, "message", "");
-    say(t->run ? "report" : t->who,
-        t->run ? arena_printf(t->d->a, "%s. %s", json_text_or(t->data, "outcome", ""), message)
-               : message);
-}
-
-static const struct {
-    const char *type;
-    void (*tell)(const struct telling *t);
-} tellings[] = {
-    {"github_pull_request", tell_merge}, {"stage_started", tell_stage},
-    {"stage_finished", tell_stage},      {"child_started", tell_child},
-    {"request_raised", tell_request},    {"request_decided", tell_decision},
-    {"tool_finished", tell_command},     {"finished", tell_end},
-};
-
-static void tell_event(struct demo *d, const struct json *thread, const struct json *e)
-{
-    const char *agent = json_text_at(thread, "agent");
-    struct telling t = {.d = d,
-                        .data = json_get(e, "data"),
-                        .who = agent == NULL ? "pipeline" : agent,
-                        .actor = json_text_or(e, "actor", ""),
-                        .run = agent == NULL};
-    for (size_t i = 0; i < COUNT(tellings); i++)
-        if (strcmp(tellings[i].type, json_text_or(e, "type", "")) == 0)
-            tellings[i].tell(&t);
-}
-
 /* One thing to tell; events of several threads are told in the order they happened. */
 struct news {
     const struct json *thread, *event;
@@ -495,7 +398,7 @@ static bool look(struct demo *d, struct story *story, const char **open_request,
             return false;
     qsort(news->list, news->n, sizeof news->list[0], by_time);
     for (size_t i = 0; i < news->n; i++)
-        tell_event(d, news->list[i].thread, news->list[i].event);
+        demo_tell(d->a, news->list[i].thread, news->list[i].event);
     JSON_EACH(r, json_get(requests, "requests"))
     {
         *open_request = json_text_at(r, "id");
@@ -570,8 +473,8 @@ static bool revision_is(struct demo *d, const char *environment, const char *com
         arena_printf(d->a, "%s/environments/%s/%s/REVISION", d->folder, environment, component);
     char *text = read_file(d->a, path);
     bool right = strncmp(text, sha, SHA_LENGTH) == 0;
-    say(right ? "folder" : "WRONG",
-        arena_printf(d->a, "%s/%s holds %.7s", environment, component, text));
+    demo_say(right ? "folder" : "WRONG",
+             arena_printf(d->a, "%s/%s holds %.7s", environment, component, text));
     return right || fail(err, ERR_INVALID, "%s/%s should hold %.7s", environment, component, sha);
 }
 
@@ -580,7 +483,7 @@ static bool yesterday(struct demo *d, struct story *story, struct err *err)
 {
     static const struct line lines[] = {
         {"deploy_frontend", true, NULL}, {"deploy_backend", true, NULL}, {NULL, false, NULL}};
-    say("--", "Yesterday: version 1 goes out.");
+    demo_say("--", "Yesterday: version 1 goes out.");
     return merge(d, 11, "Open the shop", d->first, err) && play(d, story, lines, err);
 }
 
@@ -593,7 +496,7 @@ static bool today(struct demo *d, struct story *story, struct err *err)
         {"roll_back_backend", true, NULL},
         {NULL, false, NULL}};
     printf("\n");
-    say("--", "Today: a pull request is merged.");
+    demo_say("--", "Today: a pull request is merged.");
     return merge(d, 12, "Sum orders twice as fast", d->second, err) && play(d, story, lines, err) &&
            revision_is(d, "staging", "backend", d->second, err) &&
            revision_is(d, "staging", "frontend", d->second, err) &&
@@ -608,7 +511,7 @@ static void open_page(struct demo *d, const char *url)
     struct err err = ERR_INIT;
     bool desktop = getenv("DISPLAY") != NULL || getenv("WAYLAND_DISPLAY") != NULL;
     if (desktop && isatty(1) && !run(d, argv, &err))
-        say("--", "No browser could be opened; use the link.");
+        demo_say("--", "No browser could be opened; use the link.");
 }
 
 static bool invite(struct demo *d, struct err *err)
@@ -651,7 +554,7 @@ static bool tell(struct demo *d, struct err *err)
     if (d->by_itself)
         return today(d, &story, err);
     printf("\n");
-    say("--", "Today: a pull request is merged. It is your turn.");
+    demo_say("--", "Today: a pull request is merged. It is your turn.");
     return merge(d, 12, "Sum orders twice as fast", d->second, err) && invite(d, err) &&
            watch(d, &story, err);
 }

@@ -223,8 +223,7 @@ static bool is_stale(const struct thread_row *row, const struct tool_run_row *ru
 {
     /* Cancelled while the model was thinking: its step must not be found when the thread goes on.
      */
-    if (row->t.status == THREAD_CANCELLED || row->t.status == THREAD_FAILED ||
-        row->t.status == THREAD_DONE)
+    if (thread_is_over(row->t.status))
         return true;
     for (size_t i = 0; i < row->t.n_events; i++)
         if (row->t.events[i].seq == run->call)

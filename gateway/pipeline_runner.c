@@ -109,11 +109,6 @@ static bool perform(struct app *app, struct thread_row *row, const struct pipeli
     UNREACHABLE();
 }
 
-static bool is_over(enum thread_status status)
-{
-    return status == THREAD_DONE || status == THREAD_FAILED || status == THREAD_CANCELLED;
-}
-
 /* "waits for run 12": who holds what this run waits for. */
 static bool name_holder(struct app *app, struct json *waiting, struct err *err)
 {
@@ -141,7 +136,7 @@ static bool settle(struct app *app, struct thread_row *row, const struct pipelin
 {
     if (!outbox_status(app, row, err))
         return false;
-    if (is_over(row->t.status))
+    if (thread_is_over(row->t.status))
         return store_set_dirty(&app->store, row->t.id, false, err);
     struct json *waiting = pipeline_waiting_for(pipeline, &row->t, app->a);
     if (waiting != NULL && !name_holder(app, waiting, err))
@@ -157,7 +152,7 @@ static bool settle(struct app *app, struct thread_row *row, const struct pipelin
 bool pipeline_advance(struct app *app, struct thread_row *row, struct err *err)
 {
     const struct pipeline *pipeline = config_pipeline(app->config, row->t.pipeline);
-    if (is_over(row->t.status))
+    if (thread_is_over(row->t.status))
         return store_set_dirty(&app->store, row->t.id, false, err);
     if (pipeline == NULL)
         return thread_finish(app, row, THREAD_FAILED, "no_pipeline",
@@ -175,7 +170,7 @@ bool pipeline_advance(struct app *app, struct thread_row *row, struct err *err)
         enum thread_status status = row->t.status;
         if (!app_load(app, row->t.id, row, err))
             return false;
-        if (is_over(status)) {
+        if (thread_is_over(status)) {
             row->t.status = status;
             break;
         }

@@ -1,0 +1,142 @@
+/* What leaves after the commit: gathered while letters are handled, dropped with a savepoint that
+ * is rolled back, performed in order once the commit is durable. See app.h. */
+#include "gateway/app.h"
+#include "gateway/base/text.h"
+#include "gateway/reader.h"
+
+#include <string.h>
+
+static struct action *add_action(struct app *app)
+{
+    struct action *act = ARENA_NEW(app->a, struct action);
+    *app->actions_end = act;
+    app->actions_end = &act->next;
+    return act;
+}
+
+void app_answer(struct app *app, struct http_answer *answer)
+{
+    struct action *act = add_action(app);
+    act->kind = ACTION_ANSWER;
+    act->answer = answer;
+}
+
+void app_call(struct app *app, struct http_job *job)
+{
+    struct action *act = add_action(app);
+    act->kind = ACTION_CALL;
+    act->call = job;
+}
+
+void app_command(struct app *app, const struct command_spec *spec)
+{
+    struct action *act = add_action(app);
+    act->kind = ACTION_COMMAND;
+    act->command = *spec;
+}
+
+static void add_id_action(struct app *app, int kind, const char *id)
+{
+    struct action *act = add_action(app);
+    act->kind = kind;
+    act->id = arena_strdup(app->a, id);
+}
+
+void app_find_command(struct app *app, const char *id)
+{
+    add_id_action(app, ACTION_FIND, id);
+}
+
+void app_kill_command(struct app *app, const char *id)
+{
+    add_id_action(app, ACTION_KILL, id);
+}
+
+void app_forget_command(struct app *app, const char *id)
+{
+    add_id_action(app, ACTION_FORGET, id);
+}
+
+void app_changed(struct app *app, const char *thread)
+{
+    for (struct action *act = app->actions; act != NULL; act = act->next)
+        if (act->kind == ACTION_CHANGED && strcmp(act->id, thread) == 0)
+            return;
+    add_id_action(app, ACTION_CHANGED, thread);
+}
+
+/* Drops what a rolled-back letter wanted: from *from to the end. */
+void actions_drop(struct app *app, struct action **from)
+{
+    for (struct action *act = *from; act != NULL; act = act->next) {
+        if (act->kind == ACTION_ANSWER)
+            letter_free(&act->answer->letter);
+        else if (act->kind == ACTION_CALL)
+            letter_free(&act->call->letter);
+    }
+    *from = NULL;
+    app->actions_end = from;
+}
+
+/* A command that could not even be handed to its edge is an ending like others. */
+static void post_not_started(struct app *app, const char *id, const char *why)
+{
+    struct command_result *result = calloc(1, sizeof *result);
+    if (result == NULL)
+        abort();
+    result->letter.kind = LETTER_COMMAND;
+    result->letter.free_fn = NULL;
+    result->id = arena_strdup(&result->arena, id);
+    result->outcome = COMMAND_NOT_STARTED;
+    result->error = arena_strdup(&result->arena, why);
+    result->output = (struct span){"", 0};
+    mailbox_post_always(app->mailbox, &result->letter);
+}
+
+static void perform_command(struct app *app, const struct action *act)
+{
+    struct err err = ERR_INIT;
+    bool ok = act->kind == ACTION_COMMAND ? children_run(app->children, &act->command, &err)
+                                          : children_find(app->children, act->id, &err);
+    const char *id = act->kind == ACTION_COMMAND ? act->command.id : act->id;
+    if (ok)
+        return;
+    log_warn("command.refused", L_STR("id", id), L_STR("why", err.text));
+    post_not_started(app, id, err.text);
+}
+
+static void perform_call(struct app *app, struct http_job *job)
+{
+    if (http_client_send(app->client, job))
+        return;
+    job->outcome = HTTP_NOT_SENT;
+    job->error = "too many calls are waiting";
+    mailbox_post_always(app->mailbox, &job->letter);
+}
+
+void actions_perform(struct app *app)
+{
+    for (struct action *act = app->actions; act != NULL; act = act->next) {
+        switch (act->kind) {
+        case ACTION_ANSWER:
+            http_server_answer(app->server, act->answer);
+            break;
+        case ACTION_CALL:
+            perform_call(app, act->call);
+            break;
+        case ACTION_COMMAND:
+        case ACTION_FIND:
+            perform_command(app, act);
+            break;
+        case ACTION_KILL:
+            children_kill(app->children, act->id);
+            break;
+        case ACTION_FORGET:
+            children_forget(app->children, act->id);
+            break;
+        case ACTION_CHANGED:
+            reader_changed(app->reader, act->id);
+            break;
+        }
+    }
+}
