@@ -11,11 +11,9 @@ enum { ARG_BYTES = 64 * 1024 };
 
 /* A value must not turn into an option, nor hold what no argument may hold, unless the argument's
  * own pattern says that it may. */
-static bool is_safe_in_argv(const char *item, const char *value, const char *rendered)
+static bool is_safe_in_argv(const char *value)
 {
-    if (strpbrk(value, "\r\n") != NULL)
-        return false;
-    return *value != '-' || rendered[0] != '-' || item[0] == '-';
+    return *value != '-' && strpbrk(value, "\r\n") == NULL;
 }
 
 typedef const char *(*value_fn)(struct app *app, const void *ctx, const char *name,
@@ -46,7 +44,7 @@ static bool render_item(struct app *app, const char *item, value_fn value, const
     if (!template_render(t, values, n, NULL, &b, err))
         return false;
     for (size_t i = 0; i < n; i++)
-        if (guarded[i] && !is_safe_in_argv(item, values[i].text, b.text))
+        if (guarded[i] && !is_safe_in_argv(values[i].text))
             return fail(
                 err, ERR_INVALID,
                 "%s: a value that begins with '-' or holds a line break is not passed to a command",

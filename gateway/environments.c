@@ -204,7 +204,9 @@ static bool add_current(struct app *app, struct json *place, const char *environ
         if (strcmp(rows[i].component, component) != 0)
             continue;
         json_set_text(app->a, place, "state", rows[i].state);
-        if (rows[i].sha != NULL && *rows[i].sha != '\0')
+        /* After a deployment that failed nobody knows what runs there: its commit is no current
+         * one. */
+        if (strcmp(rows[i].state, "ok") == 0 && rows[i].sha != NULL && *rows[i].sha != '\0')
             json_set_text(app->a, place, "current", rows[i].sha);
     }
     return true;
@@ -327,11 +329,17 @@ static bool previous_of(struct app *app, const char *environment, const struct c
     if (!store_deployments(&app->store, app->a, environment, now->component, NULL, 100, &history,
                            &n, err))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(history[i].outcome, "ok") == 0 && !text_eq(history[i].sha, now->sha)) {
-            json_set_text(app->a, out, now->component, history[i].sha);
+    const char *back_to = NULL; /* what lies between a roll-back and that commit was taken back */
+    for (size_t i = 0; i < n; i++) {
+        const struct deployment_row *d = &history[i];
+        if (strcmp(d->outcome, "ok") != 0 || (back_to != NULL && !text_eq(d->sha, back_to)))
+            continue;
+        if (!text_eq(d->sha, now->sha)) {
+            json_set_text(app->a, out, now->component, d->sha);
             return true;
         }
+        back_to = d->rollback ? d->sha : NULL;
+    }
     return true;
 }
 

@@ -310,10 +310,15 @@ static bool end_sent(struct app *app, struct delivery_row *d, const struct recei
 }
 
 /* The request may have been decided, or the run moved on, while the message was under way. */
-static bool catch_up(struct app *app, const struct delivery_row *d, struct err *err)
+static bool catch_up(struct app *app, const struct delivery_row *d, bool moved_on, struct err *err)
 {
     struct request_row r;
-    if (d->replaces != NULL || d->request == NULL)
+    struct thread_row row;
+    if (d->replaces != NULL)
+        return true;
+    if (text_eq(json_text_at(json_parse_own(app->a, d->message), "kind"), "status"))
+        return !moved_on || (app_load(app, d->thread, &row, err) && outbox_status(app, &row, err));
+    if (d->request == NULL)
         return true;
     if (!store_get_request(&app->store, app->a, d->request, &r, err))
         return false;
@@ -335,9 +340,11 @@ static bool again(struct app *app, struct delivery_row *d, int64_t after_ms, con
 static bool settle(struct app *app, struct delivery_row *d, const struct receipt *r, bool looked,
                    struct err *err)
 {
+    struct thread_row row;
     switch (r->outcome) {
     case DELIVERY_SENT:
-        return end_sent(app, d, r, err) && catch_up(app, d, err);
+        return store_get_thread(&app->store, app->a, d->thread, &row, err) &&
+               end_sent(app, d, r, err) && catch_up(app, d, row.last_at_ms > d->first_sent_ms, err);
     case DELIVERY_RETRY:
         /* A look-up that found nothing: it is not there, so it is sent (again). */
         if (looked) {
