@@ -300,6 +300,37 @@ static void tell_tool_finished(struct telling *t)
     t->out->is_detail = is_read;
 }
 
+static const char *seven(struct arena *a, const char *sha)
+{
+    return arena_strndup(a, sha, strlen(sha) < 7 ? strlen(sha) : 7);
+}
+
+/* What the person saw on the card: what changes, from where to where, and the digest. */
+static const char *seen_text(struct telling *t)
+{
+    const struct json *facts = json_get(t->data, "facts"), *place = json_get(facts, "place");
+    const char *current = json_text_at(place, "current"),
+               *status = json_text_at(facts, "compare.status");
+    const char *digest = json_text_or(t->data, "digest", "");
+    int64_t ahead = json_int_or(json_at(facts, "compare.ahead_by"), 0);
+    int64_t behind = json_int_or(json_at(facts, "compare.behind_by"), 0);
+    struct strbuf b;
+    strbuf_init(&b, t->a, 4096);
+    if (place != NULL)
+        strbuf_addf(&b, "%s/%s, now %s", one_line(t->a, json_text_or(place, "environment", ""), 80),
+                    one_line(t->a, json_text_or(place, "component", ""), 80),
+                    current == NULL ? "unknown" : seven(t->a, current));
+    if (status != NULL)
+        strbuf_addf(&b, "; %s by %lld%s", status, (long long)(ahead > 0 ? ahead : behind),
+                    behind > 0 ? ", a DOWNGRADE" : "");
+    if (json_text_at(place, "passed_on") != NULL)
+        strbuf_addf(&b, "; passed on %s", one_line(t->a, json_text_at(place, "passed_on"), 80));
+    if (json_get(facts, "named") != NULL && !json_is_true(json_get(facts, "named")))
+        strbuf_add(&b, "; named by no event of the thread");
+    strbuf_addf(&b, "%sdigest %.16s", b.len > 0 ? "\n" : "", digest);
+    return b.text;
+}
+
 static void tell_request(struct telling *t)
 {
     bool approval = text_eq(json_text_at(t->data, "kind"), "approval");
@@ -310,7 +341,7 @@ static void tell_request(struct telling *t)
         head(t, "A person is asked (%s)", text_of(t, "code"));
     t->out->is_asked = true;
     t->out->tone = TONE_WAIT;
-    t->out->body = approval ? NULL : block(t->a, json_text_at(t->data, "question"));
+    t->out->body = block(t->a, approval ? seen_text(t) : json_text_at(t->data, "question"));
 }
 
 static void tell_vote(struct telling *t)
