@@ -272,6 +272,7 @@ bool outbox_reply(struct app *app, const struct http_job *job, struct err *err) 
 bool outbox_recover(struct app *app, struct err *err) NODISCARD;
 /* A live answer to a click (never stored, never retried). */
 void outbox_live(struct app *app, const struct channel_config *channel, const struct live *live);
+bool outbox_live_reply(struct app *app, const struct http_job *job) NODISCARD;
 
 /* ---- api.c, forms.c
  * --------------------------------------------------------------------------------------------- */

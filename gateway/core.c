@@ -104,12 +104,7 @@ static bool handle_reply(struct app *app, void *what, struct err *err)
     const struct http_job *job = what;
     if (job->row[0] == 'd')
         return outbox_reply(app, job, err);
-    if (job->row[0] != 'l')
-        return tool_reply(app, job, err);
-    /* A live answer: nothing waits for it. */
-    if (job->outcome != HTTP_ANSWERED || job->status >= 400)
-        log_warn("live.failed", L_STR("why", job->error), L_INT("status", job->status));
-    return true;
+    return job->row[0] == 'l' ? outbox_live_reply(app, job) : tool_reply(app, job, err);
 }
 
 static bool handle_command(struct app *app, void *what, struct err *err)

@@ -424,6 +424,19 @@ bool outbox_recover(struct app *app, struct err *err)
     return true;
 }
 
+/* What the answer's own answer needs: there is no row of it anywhere. */
+static char *live_row(struct app *app, const struct channel_config *channel,
+                      const struct live *live)
+{
+    struct json *row = json_object(app->a);
+    json_set_text(app->a, row, "channel", channel->name);
+    json_set_bool(app->a, row, "form", live->kind != LIVE_TELL);
+    json_set_text(app->a, row, "to", live->to);
+    json_set_text(app->a, row, "in_thread", live->in_thread);
+    json_set_text(app->a, row, "user", live->user);
+    return arena_printf(app->a, "l%s", json_write(app->a, row));
+}
+
 void outbox_live(struct app *app, const struct channel_config *channel, const struct live *live)
 {
     struct wire wire = {0};
@@ -434,6 +447,31 @@ void outbox_live(struct app *app, const struct channel_config *channel, const st
         log_warn("live.failed", L_STR("channel", channel->name), L_STR("why", err.text));
         return;
     }
-    struct delivery_row nothing = {.id = "l_"};
+    struct delivery_row nothing = {.id = live_row(app, channel, live)};
     app_call(app, job_of(app, &nothing, &wire));
+}
+
+/* A form that did not open (its trigger lives three seconds) is said, so that the click is not left
+ * without an answer; a line that could not be told is not told again. */
+bool outbox_live_reply(struct app *app, const struct http_job *job)
+{
+    struct json *row = json_parse_own(app->a, job->row + 1);
+    const struct channel_config *c = config_channel(app->config, json_text_or(row, "channel", ""));
+    struct message form = {.replaces = "live"}; /* repeatable, and nothing of it is stored */
+    struct wire_reply reply = reply_of(job);
+    if (c == NULL || c->ops == NULL || c->ops->settle == NULL)
+        return true;
+    struct receipt r = c->ops->settle(c->settings, app->a, &form, &reply);
+    if (r.outcome == DELIVERY_SENT)
+        return true;
+    log_warn("live.failed", L_STR("channel", c->name), L_STR("why", r.reason));
+    if (!json_is_true(json_get(row, "form")))
+        return true;
+    struct live tell = {.kind = LIVE_TELL,
+                        .to = json_text_at(row, "to"),
+                        .in_thread = json_text_at(row, "in_thread"),
+                        .user = json_text_at(row, "user"),
+                        .text = "The form did not open in time. Please click again."};
+    outbox_live(app, c, &tell);
+    return true;
 }
