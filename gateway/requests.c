@@ -355,6 +355,29 @@ static bool count_votes(struct app *app, const struct request_row *r, const stru
     UNREACHABLE();
 }
 
+/* The answer in full: one of the choices by its words or as "choice:N" (what buttons carry, whose
+ * values are short), or any words where no choice is asked for. NULL: it is none of them. */
+static const char *full_answer(struct app *app, const struct request_row *r, const char *answer)
+{
+    const struct json *view = json_parse_own(app->a, r->view);
+    const char *format = json_text_or(view, "options.format", "free_text");
+    const struct json *choices = json_at(view, "options.choices");
+    if (strcmp(format, "yes_no") == 0)
+        choices = json_parse_own(app->a, "[\"yes\",\"no\"]");
+    else if (strcmp(format, "multiple_choice") != 0)
+        return answer;
+    int64_t at = 0, wanted = -1;
+    bool by_number = text_starts(answer, "choice:") &&
+                     text_to_int(answer + strlen("choice:"), 0, INT32_MAX, &wanted);
+    JSON_EACH(choice, choices)
+    {
+        if (text_eq(json_text(choice), answer) || (by_number && at == wanted))
+            return json_text(choice);
+        at++;
+    }
+    return NULL;
+}
+
 static bool is_same_vote(struct app *app, const struct request_row *r, const struct vote_in *in,
                          const struct person *person, bool *same, struct err *err)
 {
@@ -370,7 +393,7 @@ static bool is_same_vote(struct app *app, const struct request_row *r, const str
     /* An answer is no vote row: the same person, the same words. */
     if (strcmp(in->decision, "answer") == 0 &&
         text_eq(r->decided_by, arena_printf(app->a, "person:%s", person->id)) &&
-        text_eq(r->answer, in->answer))
+        in->answer != NULL && text_eq(r->answer, full_answer(app, r, in->answer)))
         *same = true;
     return true;
 }
@@ -403,29 +426,6 @@ static bool vote_on_approval(struct app *app, const struct request_row *r, const
                 : arena_printf(app->a, "Your vote on request %s counts; it needs more: %s.",
                                r->code, policy_describe(app->a, &policy, &app->config->people));
     return decided || outbox_edit_cards(app, r->id, err);
-}
-
-/* The answer in full: one of the choices by its words or as "choice:N" (what buttons carry, whose
- * values are short), or any words where no choice is asked for. NULL: it is none of them. */
-static const char *full_answer(struct app *app, const struct request_row *r, const char *answer)
-{
-    const struct json *view = json_parse_own(app->a, r->view);
-    const char *format = json_text_or(view, "options.format", "free_text");
-    const struct json *choices = json_at(view, "options.choices");
-    if (strcmp(format, "yes_no") == 0)
-        choices = json_parse_own(app->a, "[\"yes\",\"no\"]");
-    else if (strcmp(format, "multiple_choice") != 0)
-        return answer;
-    int64_t at = 0, wanted = -1;
-    bool by_number = text_starts(answer, "choice:") &&
-                     text_to_int(answer + strlen("choice:"), 0, INT32_MAX, &wanted);
-    JSON_EACH(choice, choices)
-    {
-        if (text_eq(json_text(choice), answer) || (by_number && at == wanted))
-            return json_text(choice);
-        at++;
-    }
-    return NULL;
 }
 
 static bool answer_question(struct app *app, const struct request_row *r, const struct vote_in *in,
