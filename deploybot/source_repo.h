@@ -33,18 +33,30 @@ struct look_up_step {
 };
 
 /* `what` is one of
- *   git.resolve:REF         → {sha, subject, author, at}; REF: a branch, a tag, a commit id or an
- *                             unambiguous beginning of one
- *   git.compare:BASE...HEAD → {base, head, status: ahead|behind|diverged|identical, ahead_by,
- *                             behind_by, commits: [{sha, subject, author, at}], more}: newest
- * first, at most 50; of the other side when head is behind list_git_commits        → {branch,
- * commits: […]}, args {branch?, limit?} list_git_tags           → {tags: [{name, sha, at?}]} newest
- * first, args {limit?} compare_commits         → as git.compare, args {base?, head?} (refs; head:
- * the default branch) git.merged:             → GitHub: {merged: […]}, the merged pull requests of
- * the last days as github_pull_request data, without merged_by git.pull:NUMBER         → GitHub:
- * the same of one, with merged_by `replies` is a JSON array, oldest first: {exit, output} of a
- * command, {status, body, at_ms, link?, retry_after_ms?, x-ratelimit-remaining?,
- * x-ratelimit-reset?} of a call, {error} when it failed on the way. */
+ *
+ * git.resolve:REF
+ *     {sha, subject, author, at}; REF: a branch, a tag, a commit id or an unambiguous beginning
+ * git.compare:BASE...HEAD
+ *     {base, head, status: ahead|behind|diverged|identical, ahead_by, behind_by,
+ *     commits: [{sha, subject, author, at}], more}: newest first, at most 50; of the other side
+ *     when head is behind
+ * list_git_commits
+ *     {branch, commits: […]}, args {branch?, limit?}
+ * list_git_tags
+ *     {tags: [{name, sha, at?}]} newest first, args {limit?}
+ * compare_commits
+ *     as git.compare, args {base?, head?} (refs; head: the default branch)
+ * list_deployments
+ *     GitHub: {deployments: [{environment, sha, state, creator, at}]}, newest first
+ * git.merged:
+ *     GitHub: {merged: […]}, the merged pull requests of the last days as github_pull_request
+ *     data, without merged_by
+ * git.pull:NUMBER
+ *     GitHub: the same of one, with merged_by
+ *
+ * `replies` is a JSON array, oldest first: {exit, output} of a command, {status, body, at_ms,
+ * link?, retry_after_ms?, x-ratelimit-remaining?, x-ratelimit-reset?} of a call, {error} when it
+ * failed on the way. */
 struct look_up_step source_repo_next(struct arena *a, const struct source_repo *repo,
                                      const char *what, const struct json *args,
                                      const struct json *replies, int64_t now_ms);

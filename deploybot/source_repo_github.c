@@ -10,6 +10,7 @@ enum {
     SUBJECT_BYTES = 300,
     MAX_BODY = 16 << 20,
     MOST_PAGES = 10,
+    MOST_DEPLOYMENTS = 10,
     MOST_WAITS = 8,
     SECONDARY_WAIT_MS = 60000,
     LONGEST_WAIT_MS = 15 * 60000,
@@ -367,6 +368,42 @@ static struct look_up_step read_pull(struct walk *w, const char *number)
     return look_up_done(value);
 }
 
+/* The newest deployments that GitHub itself knows of, each with its latest status: one call for the
+ * list, then one for each of them. */
+static struct look_up_step list_deployments(struct walk *w)
+{
+    if (w->n_good == 0)
+        return get(w->a, w->repo,
+                   arena_printf(w->a, "%s/deployments?per_page=%d", repo_path(w->a, w->repo),
+                                MOST_DEPLOYMENTS));
+    const struct json *list = page(w, 0);
+    if (list == NULL)
+        return w->out;
+    struct json *value = json_object(w->a), *deployments = json_array(w->a);
+    size_t next = 1;
+    JSON_EACH(d, list)
+    {
+        if (next >= w->n_good)
+            return get(w->a, w->repo,
+                       arena_printf(w->a, "%s/deployments/%.0f/statuses?per_page=1",
+                                    repo_path(w->a, w->repo),
+                                    (double)json_int_or(json_get(d, "id"), 0)));
+        const struct json *statuses = page(w, next++);
+        if (statuses == NULL)
+            return w->out;
+        struct json *row = json_object(w->a);
+        json_set_text(w->a, row, "environment", json_text_or(d, "environment", ""));
+        json_set_text(w->a, row, "sha", json_text_or(d, "sha", ""));
+        json_set_text(w->a, row, "state",
+                      json_text_or(json_at(statuses, "0"), "state", "none yet"));
+        json_set_text(w->a, row, "creator", json_text_or(d, "creator.login", ""));
+        json_set_text(w->a, row, "at", json_text_or(d, "created_at", ""));
+        json_push(w->a, deployments, row);
+    }
+    json_set(w->a, value, "deployments", deployments);
+    return look_up_done(value);
+}
+
 struct look_up_step github_git_next(struct arena *a, const struct source_repo *repo,
                                     const char *what, const struct json *args,
                                     const struct json *replies, int64_t now_ms)
@@ -382,6 +419,8 @@ struct look_up_step github_git_next(struct arena *a, const struct source_repo *r
         return list_tags(&w, args);
     if (text_starts(what, "git.compare:") || strcmp(what, "compare_commits") == 0)
         return compare(&w, what, args);
+    if (strcmp(what, "list_deployments") == 0)
+        return list_deployments(&w);
     if (text_starts(what, "git.merged:"))
         return list_merged(&w, now_ms);
     if (text_starts(what, "git.pull:"))

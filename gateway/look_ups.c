@@ -59,6 +59,26 @@ static bool repo_of(struct app *app, const struct thread_row *row, struct source
 
 /* ---- little machines: reads and look-ups ------------------------------------------------- */
 
+/* Our own record comes first and is always there; GitHub's deployments stand beside it. */
+static bool add_own_record(struct app *app, const struct json *spec, const struct json **value,
+                           const char *error, struct err *err)
+{
+    const struct json *own;
+    struct json *both = json_object(app->a);
+    if (!environment_list_deployments(app, json_get(spec, "args"), &own, err))
+        return false;
+    JSON_EACH(member, own)
+    {
+        json_set(app->a, both, member->key, member);
+    }
+    if (*value != NULL)
+        json_set(app->a, both, "github", json_get(*value, "deployments"));
+    else
+        json_set_text(app->a, both, "github_error", error);
+    *value = both;
+    return true;
+}
+
 static bool conclude_read(struct app *app, struct tool_run_row *run, const struct json *value,
                           const char *error, struct err *err)
 {
@@ -75,6 +95,9 @@ static bool conclude_read(struct app *app, struct tool_run_row *run, const struc
             json_set_text(app->a, data, "error", error);
         return app_append(app, run->thread, EVENT_NOTE, "system", data, NULL, err);
     }
+    if (text_eq(json_text_at(spec, "what"), "list_deployments") &&
+        !add_own_record(app, spec, &value, error, err))
+        return false;
     struct tool_ending ending = {.thread = run->thread,
                                  .tool = run->name,
                                  .outcome = value != NULL ? "ok" : "failed",
@@ -331,7 +354,9 @@ bool look_up_run(struct app *app, struct thread_row *row, const struct effect *e
         json_set_bool(app->a, spec, "prefetch", true);
     if (!tool_append_started(app, row, e, e->data, NULL, err))
         return false;
-    if (text_eq(e->tool->run.builtin, "list_deployments")) {
+    struct source_repo repo;
+    bool on_github = repo_of(app, row, &repo) && repo.github != NULL;
+    if (text_eq(e->tool->run.builtin, "list_deployments") && !on_github) {
         struct tool_ending ending = {.thread = row->t.id,
                                      .tool = e->tool->name,
                                      .outcome = "ok",

@@ -550,6 +550,30 @@ Test(github, says_who_merged_one_pull_request)
     cr_expect_eq(json_count(json_get(step.value, "merged")), 0);
 }
 
+Test(github, lists_deployments_with_the_latest_status_of_each)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    static const char list[] =
+        REPLY(200, "[{\\\"id\\\":12345678901,\\\"sha\\\":" Q(
+                       S40) ",\\\"environment\\\":\\\"production\\\","
+                            "\\\"creator\\\":null},{\\\"id\\\":2,\\\"sha\\\":" Q(OLD) "}]");
+    static const char success[] = REPLY(200, "[{\\\"state\\\":\\\"success\\\"}]");
+    static const char none[] = REPLY(200, "[]");
+    struct look_up_step step = hub(&a, "list_deployments", "{}", "[]", NOW);
+    cr_expect(text_ends(step.wire.url, "/deployments?per_page=10"), "%s", step.wire.url);
+    step = hub(&a, "list_deployments", "{}", arena_printf(&a, "[%s]", list), NOW);
+    cr_expect(text_ends(step.wire.url, "/deployments/12345678901/statuses?per_page=1"), "%s",
+              step.wire.url);
+    step = hub(&a, "list_deployments", "{}", arena_printf(&a, "[%s,%s]", list, success), NOW);
+    cr_expect(text_ends(step.wire.url, "/deployments/2/statuses?per_page=1"), "%s", step.wire.url);
+    step =
+        hub(&a, "list_deployments", "{}", arena_printf(&a, "[%s,%s,%s]", list, success, none), NOW);
+    cr_assert_eq(step.next, LOOK_UP_DONE);
+    cr_expect_str_eq(json_text_at(step.value, "deployments.0.state"), "success");
+    cr_expect_str_eq(json_text_at(step.value, "deployments.0.sha"), S40);
+    cr_expect_str_eq(json_text_at(step.value, "deployments.1.state"), "none yet");
+}
+
 /* ---- the built-in tools -------------------------------------------------------------------- */
 
 Test(builtin_tools, only_read_and_require_nothing)

@@ -15,6 +15,7 @@ export class GitHub extends StandIn {
   secret = "It's a Secret to Everybody";
   repo = 'acme/shop';
   pulls = [];
+  deployments = []; // newest first, each with its statuses, newest first
   limit = 5000;
   used = 0;
   resetAt = Math.floor(Date.now() / 1000) + 3600;
@@ -133,6 +134,12 @@ export class GitHub extends StandIn {
       return this.#page(call, list);
     }
     if (compare) return this.#compare(compare[1], compare[2], call);
+    if (rest === 'deployments') return this.#page(call, this.deployments.map(({ statuses, ...deployment }) => deployment));
+    const statuses = /^deployments\/(\d+)\/statuses$/.exec(rest);
+    if (statuses) {
+      const one = this.deployments.find((d) => d.id === Number(statuses[1]));
+      return one ? this.#page(call, one.statuses) : this.#error(404, 'Not Found');
+    }
     if (rest === 'pulls') return this.#listPulls(call);
     const pull = /^pulls\/(\d+)$/.exec(rest);
     if (pull) {
