@@ -95,6 +95,7 @@ Test(beginning, fetches_what_is_wanted_anyway_before_the_first_step)
     struct agent agent = AGENT;
     agent.prefetch = prefetch;
     agent.n_prefetch = 2;
+    agent.limits.errors = 2;
     static const struct story stories[] = {
         {"nothing has begun", {HELLO}, "run list_git_tags {} for 0\nrun list_deployments {} for 0"},
         {"one is under way",

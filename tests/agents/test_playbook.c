@@ -156,6 +156,8 @@ static const struct {
      "{since: {type: webhook_received}, any: {type: slack_message}}", false},
     {"since: what came after does",
      "{since: {type: webhook_received}, any: {type: request_decided}}", true},
+    {"since: that event itself does not",
+     "{since: {type: webhook_received}, any: {type: webhook_received}}", false},
     {"since something that never was: all counts",
      "{since: {type: email_message}, any: {type: slack_message}}", true},
     {"two conditions hold", "{last: {type: request_decided}, none: {type: email_message}}", true},

@@ -338,8 +338,8 @@ Test(slack_events, that_are_malformed_are_refused_with_a_sentence)
         "\xff{}",
         "{\"a\":1,\"a\":2}",
         "{\"type\":\"event_callback\",\"event\":{\"type\":\"message\",\"user\":\"U1\"}}",
-        "{\"type\":\"event_callback\",\"event_id\":\"E\",\"event\":{\"type\":\"message\",\"user\":"
-        "\"U1\",\"channel\":1,\"ts\":2}}",
+        ("{\"type\":\"event_callback\",\"event_id\":\"E\",\"event\":{\"type\":\"message\","
+         "\"user\":\"U1\",\"channel\":1,\"ts\":2}}"),
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
         CLEANUP(arena_done) struct arena a = ARENA_INIT;
