@@ -4,6 +4,7 @@
 //   {cut: 'before' | 'after'} cuts the connection before, or after, it acted
 //   {hang: true}              never answers (it did not act)
 //   {slow: ms}                acts and answers only after that time
+//   {late: ms}                acts at once and answers only after that time
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -55,6 +56,7 @@ export class StandIn {
     if (fault?.hang) return void this.#hung.add(res);
     const answer = fault?.status ? this.#answerOf(fault) : await handle(call);
     call.answer = answer;
+    if (fault?.late) await sleep(fault.late);
     if (fault?.cut === 'after') return void res.destroy();
     let { body } = answer;
     const headers = { ...answer.headers };
