@@ -203,6 +203,18 @@ static bool stage_refused(struct app *app, const struct thread_row *row, const s
     return environment_refuses(app, &target, run_sha(&row->t), row->t.requester, why, err);
 }
 
+/* A dry run says what a stage would run; nothing is deployed, so nothing has passed there. */
+static bool dry_run_stage(struct app *app, const struct thread_row *row, struct json *data,
+                          const struct json *argv, struct err *err)
+{
+    if (!app_append(app, row->t.id, EVENT_STAGE_STARTED, "system", data, NULL, err))
+        return false;
+    json_set_text(app->a, data, "outcome", "ok");
+    json_set_text(app->a, data, "ending", "dry run: nothing was run");
+    json_set(app->a, data, "argv", argv);
+    return app_append(app, row->t.id, EVENT_STAGE_FINISHED, "system", data, NULL, err);
+}
+
 bool tool_run_stage(struct app *app, struct thread_row *row, const struct pipeline *pipeline,
                     const struct stage *stage, int64_t attempt, struct err *err)
 {
@@ -223,6 +235,8 @@ bool tool_run_stage(struct app *app, struct thread_row *row, const struct pipeli
         json_set_text(app->a, data, "ending", why);
         return app_append(app, row->t.id, EVENT_STAGE_FINISHED, "system", data, NULL, err);
     }
+    if (app->dry_run)
+        return dry_run_stage(app, row, data, argv, err);
     struct json *spec = command_spec_json(app, &stage->run, argv);
     json_set_text(app->a, spec, "pipeline", pipeline->name);
     json_set_int(app->a, spec, "attempt", attempt);

@@ -65,7 +65,7 @@ static bool leave(struct app *app, struct thread_row *row, const char *environme
 static bool note_passed(struct app *app, struct thread_row *row, const struct pipeline *pipeline,
                         const struct json *data, struct err *err)
 {
-    for (size_t i = 0; i < pipeline->n_stages; i++) {
+    for (size_t i = 0; i < pipeline->n_stages && !app->dry_run; i++) {
         const struct stage *stage = &pipeline->stages[i];
         if (text_eq(stage->name, json_text_at(data, "stage")) &&
             stage_is_last_there(pipeline, stage) && text_eq(json_text_at(data, "outcome"), "ok"))

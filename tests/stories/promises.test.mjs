@@ -431,6 +431,17 @@ story(test, 'A dry run says what it would run, and runs nothing', { configure: d
   const finished = await until(async () => (await w.eventsOf(thread.id, 'tool_finished')).find((e) => e.data.tool === 'deploy_backend'), 'the end');
   assert.deepEqual(finished.data.result.argv, ['./deploy.sh', 'backend', 'production', w.v1]);
   assert.equal(w.holds('production', 'backend'), null);
+  await w.ended({ id: finished.data.thread ?? thread.id, title: 'the thread' });
+  // A pipeline's own deployments are not run either, and nothing counts as passed.
+  await w.github.merge({ number: 1, title: 'Dry', sha: w.v1 });
+  await w.approve('deploy_frontend');
+  await w.approve('deploy_backend');
+  const run = await w.ended(await w.run(1));
+  assert.equal(run.outcome, 'done');
+  const stages = await w.eventsOf(run.id, 'stage_finished');
+  assert.deepEqual(stages[0].data.argv, ['./deploy.sh', 'all', 'staging', w.v1]);
+  assert.equal(w.holds('staging', 'backend'), null);
+  assert.deepEqual(await w.rows('SELECT * FROM passed UNION ALL SELECT environment, sha, thread, at_ms FROM components'), []);
 });
 
 // ---- crashes ------------------------------------------------------------------------------------
