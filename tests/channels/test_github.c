@@ -73,6 +73,22 @@ Test(github, verifies_every_recorded_delivery_and_takes_the_merges)
     cr_expect_geq(count, 30);
 }
 
+/* Everybody can sign with an empty key. */
+Test(github, has_no_door_where_there_is_no_secret)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct err err = ERR_INIT;
+    struct span body = span_of("{}");
+    struct github_settings open = ANY;
+    open.webhook_secret = "";
+    struct http_header header = {
+        "x-hub-signature-256",
+        arena_printf(&a, "sha256=%s", hmac_sha256_hex(&a, span_of(""), body))};
+    struct webhook in = {.headers = &header, .n_headers = 1, .body = body};
+    cr_expect_not(github_source.verify(&open, &in, &err));
+    cr_expect_eq(err.kind, ERR_DENIED);
+}
+
 Test(github, denies_what_is_not_signed_by_the_secret_over_these_bytes)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;

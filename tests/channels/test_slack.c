@@ -1,4 +1,5 @@
 #include "channels/slack.h"
+#include "gateway/base/hash.h"
 #include "gateway/base/strbuf.h"
 #include "gateway/base/text.h"
 #include "tests/golden.h"
@@ -90,6 +91,23 @@ Test(slack_verify, denies_everything_else)
     cr_expect_not(slack_channel.verify(&SETTINGS, &in, &err), "no signature");
     in.n_headers = 0;
     cr_expect_not(slack_channel.verify(&SETTINGS, &in, &err), "nothing");
+}
+
+/* Everybody can sign with an empty key. */
+Test(slack_verify, has_no_door_where_there_is_no_secret)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct slack_settings open = SETTINGS;
+    struct http_header headers[] = {
+        {"x-slack-request-timestamp", "1531420618"},
+        {"x-slack-signature",
+         arena_printf(&a, "v0=%s", hmac_sha256_hex(&a, span_of(""), span_of("v0:1531420618:{}")))}};
+    struct webhook in = {
+        .headers = headers, .n_headers = 2, .body = span_of("{}"), .at_ms = 1531420618000};
+    open.signing_secret = "";
+    cr_expect_not(slack_channel.verify(&open, &in, NULL));
+    open.signing_secret = NULL;
+    cr_expect_not(slack_channel.verify(&open, &in, NULL));
 }
 
 /* Slack probes with an unsigned form: it is answered, and nothing in it is ever done. */

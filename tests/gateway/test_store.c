@@ -148,7 +148,8 @@ Test(store, remembers_every_key_once)
     } cases[] = {
         {{"a", "b"}, false},      {{"a", "b"}, true},      {{"c", "b"}, true},
         {{"d"}, false},           {{"d"}, true},           {{"c"}, true},
-        {{"e", "f", "g"}, false}, {{"x", "y", "g"}, true}, {{NULL}, false},
+        {{"e", "f", "g"}, false}, {{"x", "y", "g"}, true}, {{"a", "q", "r"}, true},
+        {{NULL}, false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         bool seen;
