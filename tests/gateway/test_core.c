@@ -910,3 +910,115 @@ Test(pausing, lets_votes_in_and_nothing_out)
     cr_expect_eq(w->n_commands, 1);
     world_free(w);
 }
+
+/* ---- commands ------------------------------------------------------------------------------- */
+
+/* The one command that is under way, ended so; `times` over. */
+static void end_command(struct world *w, enum command_outcome outcome, int exit_code, int times)
+{
+    struct tool_run_row *runs;
+    size_t n;
+    MUST(store_open_tool_runs(&w->app.store, &w->keep, NULL, &runs, &n, &trouble));
+    cr_assert_eq(n, 1);
+    w->app.now_ms += 1000;
+    struct command_result r = {
+        .id = arena_printf(&w->keep, "%s.%lld", runs[0].id, (long long)runs[0].attempt),
+        .outcome = outcome,
+        .exit_code = exit_code,
+        .output = span_of("some output"),
+        .error = "the machine was gone"};
+    for (int i = 0; i < times; i++) {
+        begin(w);
+        MUST(tool_command_ended(&w->app, &r, &trouble));
+        commit(w);
+        settle_down(w);
+    }
+}
+
+static const char *outcome_of_tool(struct world *w)
+{
+    struct thread_row row = the_thread(w);
+    for (size_t i = 0; i < row.t.n_events; i++)
+        if (row.t.events[i].type == EVENT_TOOL_FINISHED)
+            return json_text_at(row.t.events[i].data, "outcome");
+    return "none";
+}
+
+static const char *state_of_backend(struct world *w)
+{
+    struct component_row *rows;
+    size_t n;
+    MUST(store_components(&w->app.store, &w->keep, "production", &rows, &n, &trouble));
+    return n == 0 ? "none" : rows[0].state;
+}
+
+Test(commands, end_once_however_often_it_is_told)
+{
+    static const struct {
+        enum command_outcome outcome;
+        int exit_code;
+        const char *word, *state;
+    } cases[] = {
+        {COMMAND_EXITED, 0, "ok", "ok"},
+        {COMMAND_EXITED, 3, "failed", "unknown"},
+        {COMMAND_SIGNALED, 0, "failed", "unknown"},
+        {COMMAND_TIMED_OUT, 0, "failed", "unknown"},
+        {COMMAND_KILLED, 0, "killed", "unknown"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct world *w = world_new();
+        say(w, "U4", "deploy", "1.1");
+        approve_by_two(w);
+        end_command(w, cases[i].outcome, cases[i].exit_code, 2);
+        cr_expect_eq(events_of(w, EVENT_TOOL_FINISHED), 1, "%zu", i);
+        cr_expect_str_eq(outcome_of_tool(w), cases[i].word);
+        cr_expect_str_eq(state_of_backend(w), cases[i].state);
+        cr_expect_eq(w->n_commands, 1);
+        world_free(w);
+    }
+}
+
+Test(commands, whose_end_nobody_knows_are_put_to_a_person_and_not_repeated)
+{
+    struct world *w = world_new();
+    say(w, "U4", "deploy", "1.1");
+    approve_by_two(w);
+    end_command(w, COMMAND_UNKNOWN, 0, 1);
+    cr_expect_str_eq(outcome_of_tool(w), "unknown");
+    struct request_row r = the_request(w);
+    cr_expect_str_eq(r.kind, "question");
+    cr_expect_neq(strstr(r.view, "I do not know whether deploy ran"), NULL, "%s", r.view);
+    cr_expect_eq(w->n_commands, 1);
+    world_free(w);
+}
+
+Test(commands, that_the_last_process_committed_but_never_started_start_now)
+{
+    struct world *w = world_new();
+    say(w, "U4", "deploy", "1.1");
+    approve_by_two(w);
+    begin(w);
+    MUST(tool_recover(&w->app, &trouble));
+    commit(w);
+    end_command(w, COMMAND_NOT_STARTED, 0, 1);
+    cr_expect_eq(w->n_commands, 2, "the first was lost with the process");
+    cr_expect_eq(events_of(w, EVENT_TOOL_STARTED), 1);
+    cr_expect_eq(events_of(w, EVENT_TOOL_FINISHED), 0);
+    end_command(w, COMMAND_EXITED, 0, 1);
+    cr_expect_str_eq(outcome_of_tool(w), "ok");
+    world_free(w);
+}
+
+Test(decisions, that_were_made_cannot_be_cancelled)
+{
+    struct world *w = world_new();
+    say(w, "U4", "deploy", "1.1");
+    (void)vote(w, "slack:U1", "reject", "no", "ops");
+    struct request_row r = the_request(w);
+    begin(w);
+    MUST(request_cancel(&w->app, r.id, "person:bob", "too late", &trouble));
+    commit(w);
+    cr_expect_str_eq(the_request(w).status, "rejected");
+    cr_expect_eq(events_of(w, EVENT_REQUEST_DECIDED), 1);
+    world_free(w);
+}
