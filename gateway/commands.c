@@ -173,7 +173,7 @@ bool command_run(struct app *app, struct thread_row *row, const struct effect *e
         return refuse_call(app, row, e, why, out, err);
     if (!argv_of_tool(app, e->tool, args, &argv, &bad))
         return refuse_call(app, row, e, arena_strdup(app->a, bad.text), out, err);
-    if (app->dry_run) {
+    if (app->dry_run && !e->tool->reads) {
         *out = TOOL_ENDED_AT_ONCE;
         return dry_run(app, row, e, args, argv, err);
     }
