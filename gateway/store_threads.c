@@ -82,10 +82,7 @@ bool store_find_thread(struct store *s, struct arena *a, const char *prefix, con
                        struct err *err)
 {
     struct db_rows rows;
-    if (strlen(prefix) < PREFIX_LEAST)
-        return fail(err, ERR_MISSING, "I know no thread %s: give at least %d characters of its id",
-                    prefix, PREFIX_LEAST);
-    char *end = arena_printf(a, "%s~", prefix); /* '~' sorts behind every id character */
+    const char *end = store_prefix_end(a, prefix);
     if (!db_query(s->db, a, "SELECT id FROM threads WHERE id >= $1 AND id < $2 LIMIT 2",
                   DB_ARGS(db_text(prefix), db_text(end)), &rows, err))
         return false;

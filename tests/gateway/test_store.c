@@ -291,19 +291,22 @@ Test(store, numbers_runs_and_finds_threads_by_a_unique_beginning)
     struct thread_row row;
     const char *id;
     struct err err = ERR_INIT;
-    add_thread(&s, &a, "t_ab1", NULL, 100);
-    add_thread(&s, &a, "t_ab2", NULL, 101);
+    add_thread(&s, &a, "t_abcde1", NULL, 100);
+    add_thread(&s, &a, "t_abcde2", NULL, 101);
     add_thread(&s, &a, "t_c", "bot", 102);
-    MUST(store_get_thread(&s, &a, "t_ab2", &row, &trouble));
+    MUST(store_get_thread(&s, &a, "t_abcde2", &row, &trouble));
     cr_expect_eq(row.run, 2);
     MUST(store_get_thread(&s, &a, "t_c", &row, &trouble));
     cr_expect_eq(row.run, 0);
     MUST(store_find_thread(&s, &a, "t_c", &id, &trouble));
     cr_expect_str_eq(id, "t_c");
-    MUST(store_find_thread(&s, &a, "t_ab2", &id, &trouble));
-    cr_expect_str_eq(id, "t_ab2");
-    cr_expect_not(store_find_thread(&s, &a, "t_ab", &id, &err));
+    MUST(store_find_thread(&s, &a, "t_abcde2", &id, &trouble));
+    cr_expect_str_eq(id, "t_abcde2");
+    cr_expect_not(store_find_thread(&s, &a, "t_abcde", &id, &err));
     cr_expect_eq(err.kind, ERR_CONFLICT);
+    /* So few characters are no beginning: nobody cancels the only thread by a slip. */
+    cr_expect_not(store_find_thread(&s, &a, "t_", &id, &err));
+    cr_expect_eq(err.kind, ERR_MISSING);
     cr_expect_not(store_find_thread(&s, &a, "t_x", &id, &err));
     cr_expect_eq(err.kind, ERR_MISSING);
     cr_expect_not(store_get_thread(&s, &a, "t_x", &row, &err));
@@ -480,8 +483,8 @@ Test(store, finds_requests_by_id_beginning_or_code)
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
     struct err err = ERR_INIT;
     struct request_row got;
-    const struct request_row rows[] = {request_row("r_ab1", "1111", 10),
-                                       request_row("r_ab2", "2222", 11),
+    const struct request_row rows[] = {request_row("r_abcde1", "1111", 10),
+                                       request_row("r_abcde2", "2222", 11),
                                        request_row("r_c", "1111", 12)};
     for (size_t i = 0; i < COUNT(rows); i++)
         MUST(store_add_request(&s, &rows[i], &trouble));
@@ -489,10 +492,16 @@ Test(store, finds_requests_by_id_beginning_or_code)
         const char *asked, *id;
         enum err_kind kind;
     } cases[] = {
-        {"r_ab1", "r_ab1", ERR_NONE}, {"r_c", "r_c", ERR_NONE},   {"2222", "r_ab2", ERR_NONE},
+        {"r_abcde1", "r_abcde1", ERR_NONE},
+        {"r_c", "r_c", ERR_NONE},
+        {"2222", "r_abcde2", ERR_NONE},
         {"1111", "r_c", ERR_NONE}, /* the newest that has it */
-        {"r_ab", NULL, ERR_CONFLICT}, {"r_x", NULL, ERR_MISSING}, {"9999", NULL, ERR_MISSING},
-        {"", NULL, ERR_MISSING},      {"r_%", NULL, ERR_MISSING},
+        {"r_abcde", NULL, ERR_CONFLICT},
+        {"r_abc", NULL, ERR_MISSING},
+        {"r_x", NULL, ERR_MISSING},
+        {"9999", NULL, ERR_MISSING},
+        {"", NULL, ERR_MISSING},
+        {"r_%", NULL, ERR_MISSING},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         err = (struct err)ERR_INIT;
