@@ -3,6 +3,7 @@
 #include "gateway/base/strbuf.h"
 #include "gateway/store.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static char *checkpoint_hash(struct arena *a, const char *previous, int64_t at_ms,
@@ -89,8 +90,20 @@ struct chain {
     const char *thread;
     int64_t last_seq;
     const char *last_hash;
+    int64_t checked_seq; /* what the newest checkpoint that names it saw */
+    int64_t named_seq;   /* what the checkpoints that are there saw */
     int64_t events;
 };
+
+struct chains {
+    struct chain *list; /* by thread */
+    size_t count;
+};
+
+static int by_thread(const void *thread, const void *chain)
+{
+    return strcmp(thread, ((const struct chain *)chain)->thread);
+}
 
 static bool verify_event(struct store *s, struct arena *a, const struct db_rows *r, size_t i,
                          const struct chain *chain, const char *previous, struct findings *f,
@@ -154,11 +167,16 @@ static bool verify_thread(struct store *s, struct chain *chain, struct findings 
 
 /* Each head that a checkpoint names must still be there, with its hash. */
 static bool verify_heads(struct store *s, struct arena *a, const struct json *heads,
-                         struct findings *f, struct err *err)
+                         const struct chains *chains, struct findings *f, struct err *err)
 {
     JSON_EACH(head, heads)
     {
         int64_t seq = json_int_or(json_at(head, "0"), 0);
+        struct chain *chain = chains->count == 0 ? NULL
+                                                 : bsearch(head->key, chains->list, chains->count,
+                                                           sizeof *chains->list, by_thread);
+        if (chain != NULL && seq > chain->named_seq)
+            chain->named_seq = seq;
         const char *hash = json_text_or(head, "1", "");
         struct db_rows r;
         if (!db_query(s->db, a,
@@ -177,7 +195,8 @@ static bool verify_heads(struct store *s, struct arena *a, const struct json *he
     return true;
 }
 
-static bool verify_checkpoints(struct store *s, struct findings *f, struct err *err)
+static bool verify_checkpoints(struct store *s, const struct chains *chains, struct findings *f,
+                               struct err *err)
 {
     char previous[2 * SHA256_SIZE + 1] = "";
     for (int64_t after = 0;;) {
@@ -197,7 +216,7 @@ static bool verify_checkpoints(struct store *s, struct findings *f, struct err *
             strcmp(checkpoint_hash(&a, previous, db_cell_int(&r, 0, 1), heads), hash) != 0 ||
             !json_parse(&a, (struct span){heads, strlen(heads)}, 64u << 20, &parsed, NULL))
             found(f, NULL, after, "this checkpoint, or the one before it, was changed or removed");
-        else if (!verify_heads(s, &a, parsed, f, err))
+        else if (!verify_heads(s, &a, parsed, chains, f, err))
             return false;
         strncat(memset(previous, 0, sizeof previous), hash, sizeof previous - 1);
     }
@@ -209,17 +228,20 @@ bool store_verify(struct store *s, struct arena *a, struct audit_finding **out, 
     struct findings f = {.a = a};
     struct db_rows r;
     *threads = *events = 0;
-    if (!db_query(s->db, a, "SELECT id, last_seq, last_hash FROM threads ORDER BY id", DB_NO_ARGS,
-                  &r, err))
+    if (!db_query(s->db, a, "SELECT id, last_seq, last_hash, checked_seq FROM threads ORDER BY id",
+                  DB_NO_ARGS, &r, err))
         return false;
+    struct chains chains = {.list = ARENA_ARRAY(a, struct chain, r.count + 1), .count = r.count};
     for (size_t i = 0; i < r.count; i++) {
-        struct chain chain = {.thread = db_cell_text(&r, i, 0),
-                              .last_seq = db_cell_int(&r, i, 1),
-                              .last_hash = db_cell_text(&r, i, 2)};
-        if (!verify_thread(s, &chain, &f, err))
+        struct chain *chain = &chains.list[i];
+        *chain = (struct chain){.thread = db_cell_text(&r, i, 0),
+                                .last_seq = db_cell_int(&r, i, 1),
+                                .last_hash = db_cell_text(&r, i, 2),
+                                .checked_seq = db_cell_int(&r, i, 3)};
+        if (!verify_thread(s, chain, &f, err))
             return false;
         *threads += 1;
-        *events += chain.events;
+        *events += chain->events;
     }
     if (!db_query(s->db, a,
                   "SELECT DISTINCT thread FROM events WHERE thread NOT IN (SELECT id FROM threads)",
@@ -227,8 +249,12 @@ bool store_verify(struct store *s, struct arena *a, struct audit_finding **out, 
         return false;
     for (size_t i = 0; i < r.count; i++)
         found(&f, db_cell_text(&r, i, 0), 0, "its events have no thread");
-    if (!verify_checkpoints(s, &f, err))
+    if (!verify_checkpoints(s, &chains, &f, err))
         return false;
+    for (size_t i = 0; i < chains.count; i++)
+        if (chains.list[i].named_seq < chains.list[i].checked_seq)
+            found(&f, chains.list[i].thread, chains.list[i].checked_seq,
+                  "the checkpoint that named it is missing");
     *out = f.list;
     *count = f.count;
     return true;

@@ -873,6 +873,8 @@ static const struct {
     {"the first checkpoint is removed", "DELETE FROM checkpoints WHERE id = 1", NULL, 2},
     {"one in the middle is", "DELETE FROM checkpoints WHERE id = 2", NULL, 3},
     {"its hash", "UPDATE checkpoints SET hash = 'x' WHERE id = 1", NULL, 1},
+    {"the last one is removed", "DELETE FROM checkpoints WHERE id = 3", "t_b", 3},
+    {"all are removed", "DELETE FROM checkpoints", "t_a", 4},
 };
 
 Test(store, names_whatever_was_changed_removed_or_moved)
