@@ -43,9 +43,15 @@ static const char *server_url(void)
     return url == NULL || *url == '\0' ? NULL : url;
 }
 
+/* Of a server that listens on "unix:/run/signoff.sock"; NULL: it has an address. */
+static const char *server_socket(void)
+{
+    return text_starts(server_url(), "unix:") ? server_url() + strlen("unix:") : NULL;
+}
+
 static char *url_of(struct cli *c, const char *path, const char *query)
 {
-    const char *base = server_url();
+    const char *base = server_socket() != NULL ? "http://localhost" : server_url();
     size_t len = strlen(base);
     while (len > 0 && base[len - 1] == '/')
         len--;
@@ -95,8 +101,10 @@ static bool get_from_server(struct cli *c, const char *path, const char *query,
                             const struct json **out, struct err *err)
 {
     struct client_answer answer;
-    struct client_call call = {
-        .method = "GET", .url = url_of(c, path, query), .api_key = getenv("SIGNOFF_API_KEY")};
+    struct client_call call = {.method = "GET",
+                               .url = url_of(c, path, query),
+                               .unix_socket = server_socket(),
+                               .api_key = getenv("SIGNOFF_API_KEY")};
     if (!client_send(c->a, &call, &answer, err))
         return false;
     if (answer.status != 200)
@@ -135,6 +143,7 @@ bool cli_post(struct cli *c, const char *path, const struct json *body, const st
         return false;
     }
     struct client_call call = {.method = "POST",
+                               .unix_socket = server_socket(),
                                .url = url_of(c, path, NULL),
                                .api_key = key,
                                .content_type = "application/json",
@@ -363,7 +372,8 @@ static int print_help(FILE *out)
         fprintf(out, "  %-33s %s\n", usage, commands[i].help);
     }
     fputs("\nEvery command takes --config FILE, --json and --help.\n"
-          "SIGNOFF_URL and SIGNOFF_API_KEY name a running server and your key there.\n",
+          "SIGNOFF_URL (or unix:PATH) and SIGNOFF_API_KEY name a running server and your key "
+          "there.\n",
           out);
     return CLI_OK;
 }
@@ -486,8 +496,8 @@ static int run_command(struct cli *c, int argc, char **argv, int from)
     if (c->help)
         return print_command_help(c->command);
     if (c->n_args < c->command->least_args || c->n_args > c->command->most_args) {
-        fprintf(stderr, "signoff: usage: signoff %s %s\n       example: %s\n", c->command->name,
-                c->command->args, c->command->example);
+        fprintf(stderr, "signoff: usage: signoff %s%s%s\n       example: %s\n", c->command->name,
+                *c->command->args == '\0' ? "" : " ", c->command->args, c->command->example);
         return CLI_USAGE;
     }
     return c->command->run(c);

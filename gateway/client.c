@@ -5,6 +5,7 @@
 #include "gateway/base/text.h"
 
 #include <curl/curl.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ANSWER_BYTES = 64 << 20 };
@@ -58,6 +59,11 @@ bool client_send(struct arena *a, const struct client_call *call, struct client_
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (call->unix_socket != NULL)
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
+    const char *authorities = getenv("SSL_CERT_FILE"); /* as the curl command and OpenSSL read it */
+    if (authorities != NULL && *authorities != '\0')
+        curl_easy_setopt(curl, CURLOPT_CAINFO, authorities);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS,
                      (long)(call->timeout_ms > 0 ? call->timeout_ms : 30000));
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);

@@ -7,6 +7,7 @@
 
 struct client_call {
     const char *method, *url;
+    const char *unix_socket;    /* its path, whatever host `url` names; NULL: by network */
     const char *api_key;        /* NULL: none */
     const char *const *headers; /* further "Name: value" lines, NULL-terminated; NULL: none */
     const char *content_type;   /* of the body */
