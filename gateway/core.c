@@ -112,6 +112,37 @@ static bool handle_command(struct app *app, void *what, struct err *err)
     return tool_command_ended(app, what, err);
 }
 
+static bool same_texts(const char *const *a, size_t n_a, const char *const *b, size_t n_b)
+{
+    bool same = n_a == n_b;
+    for (size_t i = 0; same && i < n_a; i++)
+        same = text_eq(a[i], b[i]);
+    return same;
+}
+
+/* What is opened once, at start, stays as it was: the log says so instead of promising more. */
+static void warn_of_restart(const struct config *old, const struct config *next)
+{
+    const struct {
+        const char *key;
+        bool same;
+    } fixed[] = {
+        {"server.listen", text_eq(old->server.listen, next->server.listen)},
+        {"server.tls", text_eq(old->server.tls_cert, next->server.tls_cert) &&
+                           text_eq(old->server.tls_key, next->server.tls_key)},
+        {"server.trusted_proxies",
+         same_texts(old->server.trusted_proxies, old->server.n_trusted_proxies,
+                    next->server.trusted_proxies, next->server.n_trusted_proxies)},
+        {"server.state", text_eq(old->server.state, next->server.state)},
+        {"store.url", text_eq(old->store.path, next->store.path)},
+        {"log",
+         text_eq(old->log.level, next->log.level) && text_eq(old->log.format, next->log.format)},
+    };
+    for (size_t i = 0; i < COUNT(fixed); i++)
+        if (!fixed[i].same)
+            log_warn("config.needs_restart", L_STR("key", fixed[i].key));
+}
+
 static void reload(struct app *app)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
@@ -127,6 +158,7 @@ static void reload(struct app *app)
     app->retired = realloc(app->retired, (app->n_retired + 1) * sizeof *app->retired);
     if (app->retired == NULL)
         abort();
+    warn_of_restart(app->n_retired > 0 ? app->retired[0] : app->config, next);
     app->retired[app->n_retired++] = app->config;
     app->config = next;
     reader_set_config(app->reader, next);
