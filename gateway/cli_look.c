@@ -148,7 +148,8 @@ static void print_head(struct cli *c, const struct story *r, const struct people
         ago_text(c->a, begin_ms, t->now_ms), took_text(c->a, end_ms - begin_ms));
     long long steps = (long long)json_int_or(json_get(thread, "steps"), 0);
     if (steps > 0)
-        asked = arena_printf(c->a, "%s; %lld steps, %lld tokens", asked, steps,
+        asked = arena_printf(c->a, "%s; %lld %s, %lld tokens", asked, steps,
+                             steps == 1 ? "step" : "steps",
                              (long long)json_int_or(json_get(thread, "tokens"), 0));
     printf("%s\n\n", terminal_faint(t, c->a, asked));
 }
@@ -263,12 +264,14 @@ static int print_findings(struct cli *c, const struct audit_finding *findings, s
                findings[i].thread == NULL ? "checkpoints" : text_one_line(c->a, findings[i].thread),
                (long long)findings[i].seq, text_one_line(c->a, findings[i].sentence));
     if (n == 0)
-        printf("%s %lld events in %lld threads: nothing was changed, removed or reordered.\n",
+        printf("%s %lld %s in %lld %s: nothing was changed, removed or reordered.\n",
                terminal_paint(&c->terminal, c->a, TONE_GOOD, terminal_mark(TONE_GOOD)),
-               (long long)events, (long long)threads);
+               (long long)events, events == 1 ? "event" : "events", (long long)threads,
+               threads == 1 ? "thread" : "threads");
     else
-        printf("%zu %s in %lld events of %lld threads.\n", n, n == 1 ? "finding" : "findings",
-               (long long)events, (long long)threads);
+        printf("%zu %s in %lld %s of %lld %s.\n", n, n == 1 ? "finding" : "findings",
+               (long long)events, events == 1 ? "event" : "events", (long long)threads,
+               threads == 1 ? "thread" : "threads");
     return n == 0 ? CLI_OK : CLI_FAILED;
 }
 

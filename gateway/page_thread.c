@@ -106,7 +106,8 @@ static void add_head(struct thread_page *x)
     html_ago(&x->b, time_at(thread, "created_at"), x->in->now_ms);
     html_add(&x->b, "</span><span class=\"sub mono\">%s</span>", json_text_or(thread, "id", ""));
     if (steps > 0)
-        html_add(&x->b, "<span class=\"sub\">%lld steps, %lld tokens</span>", steps, tokens);
+        html_add(&x->b, "<span class=\"sub\">%lld %s, %lld tokens</span>", steps,
+                 steps == 1 ? "step" : "steps", tokens);
     html_raw(&x->b, "</div>");
     add_stages(x);
     html_raw(&x->b, "</section>");

@@ -120,6 +120,8 @@ static bool append_raised(struct app *app, const struct request_row *r, const st
                  json_get(view, "facts") == NULL ? json_null(app->a) : json_get(view, "facts"));
     } else {
         json_set(app->a, data, "question", json_get(view, "question"));
+        if (json_at(view, "options.format") != NULL)
+            json_set(app->a, data, "options", json_get(view, "options"));
     }
     json_set_text(app->a, data, "digest", r->digest);
     metrics_add(app->metrics, METRIC_REQUESTS_RAISED, 1);
@@ -355,16 +357,33 @@ static bool count_votes(struct app *app, const struct request_row *r, const stru
     UNREACHABLE();
 }
 
+/* What a question lets one choose from; NULL: any words. */
+static const struct json *choices_of(struct app *app, const struct request_row *r)
+{
+    const struct json *view = json_parse_own(app->a, r->view);
+    const char *format = json_text_or(view, "options.format", "free_text");
+    if (strcmp(format, "yes_no") == 0)
+        return json_parse_own(app->a, "[\"yes\",\"no\"]");
+    return strcmp(format, "multiple_choice") == 0 ? json_at(view, "options.choices") : NULL;
+}
+
+static const char *choices_text(struct arena *a, const struct json *choices)
+{
+    struct strbuf b;
+    strbuf_init(&b, a, 4096);
+    JSON_EACH(choice, choices)
+    {
+        strbuf_addf(&b, "%s%s", b.len > 0 ? ", " : "", json_text(choice));
+    }
+    return b.text;
+}
+
 /* The answer in full: one of the choices by its words or as "choice:N" (what buttons carry, whose
  * values are short), or any words where no choice is asked for. NULL: it is none of them. */
 static const char *full_answer(struct app *app, const struct request_row *r, const char *answer)
 {
-    const struct json *view = json_parse_own(app->a, r->view);
-    const char *format = json_text_or(view, "options.format", "free_text");
-    const struct json *choices = json_at(view, "options.choices");
-    if (strcmp(format, "yes_no") == 0)
-        choices = json_parse_own(app->a, "[\"yes\",\"no\"]");
-    else if (strcmp(format, "multiple_choice") != 0)
+    const struct json *choices = choices_of(app, r);
+    if (choices == NULL)
         return answer;
     int64_t at = 0, wanted = -1;
     bool by_number = text_starts(answer, "choice:") &&
@@ -438,7 +457,10 @@ static bool answer_question(struct app *app, const struct request_row *r, const 
         return refuse(app, in, r, VOTE_INVALID, "This answer is too long.", out, err);
     const char *answer = full_answer(app, r, in->answer);
     if (answer == NULL)
-        return refuse(app, in, r, VOTE_INVALID, "This is none of the choices.", out, err);
+        return refuse(app, in, r, VOTE_INVALID,
+                      arena_printf(app->a, "This is none of the choices: %s.",
+                                   choices_text(app->a, choices_of(app, r))),
+                      out, err);
     if (!append_vote(app, r, in, person, err) ||
         !conclude(app, r, "answered", arena_printf(app->a, "person:%s", person->id), in->comment,
                   answer, &won, err))

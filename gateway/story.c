@@ -331,6 +331,21 @@ static const char *seen_text(struct telling *t)
     return b.text;
 }
 
+/* The question, and what it lets one choose from. */
+static const char *question_text(struct telling *t)
+{
+    struct strbuf b;
+    strbuf_init(&b, t->a, 65536);
+    strbuf_add(&b, json_text_or(t->data, "question", ""));
+    if (text_eq(json_text_at(t->data, "options.format"), "yes_no"))
+        strbuf_add(&b, "\n- yes\n- no");
+    JSON_EACH(choice, json_at(t->data, "options.choices"))
+    {
+        strbuf_addf(&b, "\n- %s", one_line(t->a, json_text(choice), 200));
+    }
+    return b.text;
+}
+
 static void tell_request(struct telling *t)
 {
     bool approval = text_eq(json_text_at(t->data, "kind"), "approval");
@@ -341,7 +356,7 @@ static void tell_request(struct telling *t)
         head(t, "A person is asked (%s)", text_of(t, "code"));
     t->out->is_asked = true;
     t->out->tone = TONE_WAIT;
-    t->out->body = block(t->a, approval ? seen_text(t) : json_text_at(t->data, "question"));
+    t->out->body = block(t->a, approval ? seen_text(t) : question_text(t));
 }
 
 static void tell_vote(struct telling *t)
