@@ -62,8 +62,14 @@ static void cancel_older(struct situation *s)
         return;
     struct effect *e = add(s, EFFECT_CANCEL_REQUEST);
     e->request = json_text_at(s->open->data, "request");
-    e->text = arena_printf(s->a, "%s now proposes %s", s->agent->name,
-                           json_text_or(s->step->data, "intent", "another step"));
+    const char *intent = json_text_or(s->step->data, "intent", "another step");
+    bool asks = text_eq(intent, "request_human_input");
+    bool ends = text_eq(intent, "done_for_now") || text_eq(intent, "nothing_to_do");
+    e->text = arena_printf(s->a, "%s now %s%s", s->agent->name,
+                           asks   ? "asks a question"
+                           : ends ? "ends its work"
+                                  : "proposes ",
+                           asks || ends ? "" : intent);
 }
 
 /* ---- limits, checked before each model call ---------------------------------------------- */

@@ -403,8 +403,13 @@ Test(message_during_an_approval, is_for_the_model_and_decides_nothing)
         {"saying that all is done cancels it too",
          {PROPOSED, BACKEND_FIRST, ASKED(9), ANSWERED,
           STEP("{\"intent\":\"done_for_now\",\"message\":\"Stopped.\"}")},
-         "cancel r_1: deploybot now proposes done_for_now\nsay Stopped.\n"
+         "cancel r_1: deploybot now ends its work\nsay Stopped.\n"
          "finish done done: Stopped."},
+        {"a question does, and is called one",
+         {PROPOSED, BACKEND_FIRST, ASKED(9), ANSWERED,
+          STEP("{\"intent\":\"request_human_input\",\"question\":\"Which?\"}")},
+         "cancel r_1: deploybot now asks a question\n"
+         "ask people about its question: {\"question\":\"Which?\"}"},
     };
     check_stories(&AGENT, stories, COUNT(stories));
 }
