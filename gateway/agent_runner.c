@@ -346,6 +346,41 @@ static bool advance(struct app *app, struct thread_row *row, const struct agent 
     return settle(app, row, agent, blocked, rounds == MAX_ROUNDS, err);
 }
 
+/* An outside agent's thread: it waits while a request is open, is done once people have decided,
+ * and goes on with the next message or request. */
+static bool advance_outside(struct app *app, struct thread_row *row, struct err *err)
+{
+    struct request_row *open;
+    size_t n;
+    if (!store_open_requests_of(&app->store, app->a, row->t.id, &open, &n, err))
+        return false;
+    if (n > 0) {
+        struct json *waiting = json_object(app->a);
+        json_set_text(app->a, waiting, "kind", "person");
+        json_set_text(app->a, waiting, "request", open[n - 1].id);
+        return store_set_thread(&app->store, row->t.id,
+                                row->t.paused ? THREAD_PAUSED : THREAD_WAITING,
+                                json_write(app->a, waiting), NULL, err) &&
+               store_set_dirty(&app->store, row->t.id, false, err);
+    }
+    const struct event *newest = NULL;
+    for (size_t i = 0; i < row->t.n_events; i++)
+        if (event_is_message(row->t.events[i].type) ||
+            row->t.events[i].type == EVENT_REQUEST_DECIDED)
+            newest = &row->t.events[i];
+    bool over = thread_is_over(row->t.status);
+    if (newest != NULL && newest->type == EVENT_REQUEST_DECIDED) {
+        if (!over && !thread_finish(app, row, THREAD_DONE,
+                                    json_text_or(newest->data, "outcome", "done"), NULL, err))
+            return false;
+    } else if (newest != NULL && (!over || goes_on(&row->t))) {
+        if (!store_set_thread(&app->store, row->t.id,
+                              row->t.paused ? THREAD_PAUSED : THREAD_RUNNING, NULL, NULL, err))
+            return false;
+    }
+    return store_set_dirty(&app->store, row->t.id, false, err);
+}
+
 bool agent_advance(struct app *app, const char *id, struct err *err)
 {
     struct thread_row row;
@@ -361,5 +396,6 @@ bool agent_advance(struct app *app, const char *id, struct err *err)
         return thread_finish(app, &row, THREAD_FAILED, "no_agent",
                              "Its agent is no longer configured.", err) &&
                store_set_dirty(&app->store, id, false, err);
-    return store_set_dirty(&app->store, id, false, err);
+    return row.t.agent == NULL ? advance_outside(app, &row, err)
+                               : store_set_dirty(&app->store, id, false, err);
 }
