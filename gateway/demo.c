@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <openssl/rand.h>
 #include <signal.h>
@@ -514,18 +515,31 @@ static void open_page(struct demo *d, const char *url)
         demo_say("--", "No browser could be opened; use the link.");
 }
 
+/* What to type to call this program from anywhere: a fresh clone has it in no PATH. */
+static const char *own_path(struct arena *a)
+{
+    char path[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (len <= 0)
+        return "signoff";
+    path[len] = '\0';
+    return arena_strdup(a, path);
+}
+
 static bool invite(struct demo *d, struct err *err)
 {
     const struct json *link;
+    const char *own = own_path(d->a);
     if (!api(d, "POST", "/v1/people/alice/login", d->admin_key, json_object(d->a), &link, err))
         return false;
-    printf(
-        "\n  Sign in as Alice:   %s\n"
-        "  or in a terminal:   export SIGNOFF_URL=%s SIGNOFF_API_KEY=%s\n"
-        "                      signoff threads; signoff approve CODE; signoff reject CODE -m WHY\n"
-        "  Try: reject the first card with \"can you deploy the backend first?\"\n"
-        "  The folder is %s. Ctrl-C ends the demo.\n\n",
-        json_text_or(link, "url", ""), d->url, d->alice_key, d->folder);
+    printf("\n  Sign in as Alice:   %s\n"
+           "  or in a terminal:   export SIGNOFF_URL=%s SIGNOFF_API_KEY=%s\n"
+           "                      %s threads\n"
+           "                      %s approve CODE\n"
+           "                      %s reject CODE -m WHY\n"
+           "  Try: reject the first card with \"can you deploy the backend first?\"\n"
+           "  The folder is %s. Ctrl-C ends the demo.\n\n",
+           json_text_or(link, "url", ""), d->url, d->alice_key, own, own, own, d->folder);
     fflush(stdout);
     open_page(d, json_text_or(link, "url", ""));
     return true;
