@@ -215,17 +215,17 @@ static const struct field event_rows[] = {
 static bool add_event(struct app *app, const struct api_call *call, struct err *err)
 {
     struct event_in in = {0};
-    const char *id;
+    struct thread_row row;
     enum event_type type;
     if (!read_body(app, call->request, event_rows, COUNT(event_rows), &in, err) ||
-        !store_find_thread(&app->store, app->a, call->id, &id, err))
+        !store_get_thread(&app->store, app->a, call->id, &row, err))
         return false;
     if (in.data->type != JSON_OBJECT)
         return fail(err, ERR_INVALID, "data: it must be an object");
     if (!event_type_from_name(in.type, &type))
         return fail(err, ERR_INVALID, "type: %s is no event type", in.type);
-    return app_append(app, id, type, actor_of_key(app, call->key), in.data, NULL, err) &&
-           answer_thread(app, call->request, 200, id, err);
+    return app_append(app, row.t.id, type, actor_of_key(app, call->key), in.data, NULL, err) &&
+           answer_thread(app, call->request, 200, row.t.id, err);
 }
 
 static bool pause_all(struct app *app, const struct api_call *call, bool pause, struct err *err)
@@ -248,11 +248,13 @@ static bool pause_all(struct app *app, const struct api_call *call, bool pause, 
 
 static bool control(struct app *app, const struct api_call *call, const char *act, struct err *err)
 {
-    const char *id, *actor = actor_of_key(app, call->key);
+    struct thread_row row;
+    const char *id = call->id, *actor = actor_of_key(app, call->key);
     bool pause = strcmp(act, "pause") == 0;
     if (strcmp(act, "cancel") != 0 && strcmp(call->id, "all") == 0)
         return pause_all(app, call, pause, err);
-    if (!store_find_thread(&app->store, app->a, call->id, &id, err))
+    if (!store_get_thread(&app->store, app->a, id, &row,
+                          err)) /* a beginning is not enough to act */
         return false;
     if (strcmp(act, "cancel") == 0) {
         if (!thread_cancel(app, id, actor, arena_printf(app->a, "cancelled by %s", actor), err))
@@ -406,8 +408,7 @@ static bool thread_for_ask(struct app *app, const struct api_call *call, const s
 {
     const char *id;
     if (in->thread != NULL)
-        return store_find_thread(&app->store, app->a, in->thread, &id, err) &&
-               app_load(app, id, row, err);
+        return app_load(app, in->thread, row, err);
     struct json *data = json_object(app->a);
     json_set_text(app->a, data, "text", title);
     if (in->state != NULL)

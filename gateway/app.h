@@ -222,7 +222,7 @@ bool request_cancel(struct app *app, const char *id, const char *actor, const ch
                     struct err *err) NODISCARD;
 
 struct vote_in {
-    const char *request;  /* id, its beginning, or code */
+    const char *request;  /* id or code */
     const char *decision; /* approve | reject | answer | withdraw */
     const char *comment, *answer;
     const char *identity; /* "person:alice", or the channel's: "slack:U0EVE" */

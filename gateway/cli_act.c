@@ -5,9 +5,24 @@
 
 #include <string.h>
 
+enum { ID_LENGTH = 14 }; /* a letter, '_' and 12 digits */
+
 static char *path_of(struct cli *c, const char *before, const char *id, const char *after)
 {
     return arena_printf(c->a, "%s%s%s", before, url_encode(c->a, id), after);
+}
+
+/* The whole id that a beginning stands for: the server acts on whole ones alone. Codes, names and
+ * whole ids stay as they are; so does what cannot be looked up, for the server to say why. */
+static const char *whole_id(struct cli *c, const char *list, const char *given)
+{
+    const struct json *found = NULL;
+    struct err err = ERR_INIT;
+    bool is_id = (given[0] == 't' || given[0] == 'r') && given[1] == '_';
+    if (!is_id || strlen(given) >= ID_LENGTH ||
+        !cli_get(c, path_of(c, list, given, ""), "", &found, &err))
+        return given;
+    return json_text_or(found, "id", given);
 }
 
 static const char *shown(struct cli *c, const struct json *from, const char *path)
@@ -36,7 +51,9 @@ static int decide(struct cli *c, const char *decision, const char *answer)
         json_set_text(c->a, body, "comment", c->message);
     if (answer != NULL)
         json_set_text(c->a, body, "answer", answer);
-    if (!cli_post(c, path_of(c, "/v1/requests/", c->args[0], "/decision"), body, &request, &code))
+    if (!cli_post(
+            c, path_of(c, "/v1/requests/", whole_id(c, "/v1/requests/", c->args[0]), "/decision"),
+            body, &request, &code))
         return code;
     if (c->as_json)
         return cli_print_json(c, request);
@@ -89,7 +106,8 @@ static int control(struct cli *c, const char *act)
 {
     const struct json *thread = NULL;
     int code = CLI_FAILED;
-    if (!cli_post(c, path_of(c, "/v1/threads/", c->args[0], act), NULL, &thread, &code))
+    if (!cli_post(c, path_of(c, "/v1/threads/", whole_id(c, "/v1/threads/", c->args[0]), act), NULL,
+                  &thread, &code))
         return code;
     if (c->as_json)
         return cli_print_json(c, thread);

@@ -499,13 +499,20 @@ static const char *misfit(const struct request_row *r, const struct vote_in *in)
     return NULL;
 }
 
+/* By its whole id, or by its code: a beginning of an id is not enough to decide. */
+static bool find_named(struct app *app, const char *name, struct request_row *out, struct err *err)
+{
+    return text_starts(name, "r_") ? store_get_request(&app->store, app->a, name, out, err)
+                                   : store_find_request(&app->store, app->a, name, out, err);
+}
+
 bool request_vote(struct app *app, const struct vote_in *in, struct vote_out *out, struct err *err)
 {
     struct request_row r;
     struct err why = ERR_INIT;
     bool same;
     *out = (struct vote_out){.result = VOTE_UNKNOWN};
-    if (!store_find_request(&app->store, app->a, in->request, &r, &why)) {
+    if (!find_named(app, in->request, &r, &why)) {
         if (why.kind == ERR_TRANSIENT)
             return fail(err, why.kind, "%s", why.text);
         return refuse(app, in, NULL, VOTE_UNKNOWN,

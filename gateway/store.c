@@ -202,12 +202,6 @@ bool store_new_arrivals(struct store *s, struct arena *a, int64_t limit, int64_t
     return true;
 }
 
-const char *store_prefix_end(struct arena *a, const char *prefix)
-{
-    /* '~' sorts behind every character of an id, 0x01 before every one. */
-    return arena_printf(a, "%s%s", prefix, strlen(prefix) < PREFIX_LEAST ? "\x01" : "~");
-}
-
 bool store_tidy(struct store *s, int64_t now_ms, struct err *err)
 {
     int64_t month_ago = now_ms - 30LL * 24 * 3600 * 1000;

@@ -68,12 +68,7 @@ bool store_add_thread(struct store *s, struct arena *a, struct thread_row *row, 
     NODISCARD;
 bool store_get_thread(struct store *s, struct arena *a, const char *id, struct thread_row *out,
                       struct err *err) NODISCARD; /* ERR_MISSING */
-enum { PREFIX_LEAST = 6 }; /* characters of an id, with its letter and '_', that may stand for it */
-
-/* What sorts behind every id that `prefix` may stand for; a shorter one stands for itself alone. */
-const char *store_prefix_end(struct arena *a, const char *prefix);
-
-/* Any unique beginning; ERR_MISSING none, ERR_CONFLICT several. */
+/* For what only looks: any unique beginning; ERR_MISSING none, ERR_CONFLICT several. */
 bool store_find_thread(struct store *s, struct arena *a, const char *prefix, const char **id,
                        struct err *err) NODISCARD;
 /* All events with seq > after, oldest first; blobs are put back in place. limit 0: all. */

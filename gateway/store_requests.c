@@ -76,7 +76,7 @@ bool store_find_request(struct store *s, struct arena *a, const char *id_or_code
 {
     struct db_rows rows;
     if (text_starts(id_or_code, "r_")) {
-        const char *end = store_prefix_end(a, id_or_code);
+        char *end = arena_printf(a, "%s~", id_or_code);
         if (!db_query(s->db, a,
                       "SELECT " REQUEST_COLUMNS " FROM requests WHERE id >= $1 AND id < $2 LIMIT 2",
                       DB_ARGS(db_text(id_or_code), db_text(end)), &rows, err))

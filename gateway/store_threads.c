@@ -82,7 +82,7 @@ bool store_find_thread(struct store *s, struct arena *a, const char *prefix, con
                        struct err *err)
 {
     struct db_rows rows;
-    const char *end = store_prefix_end(a, prefix);
+    char *end = arena_printf(a, "%s~", prefix); /* '~' sorts behind every id character */
     if (!db_query(s->db, a, "SELECT id FROM threads WHERE id >= $1 AND id < $2 LIMIT 2",
                   DB_ARGS(db_text(prefix), db_text(end)), &rows, err))
         return false;
