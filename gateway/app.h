@@ -196,6 +196,10 @@ bool environment_is_busy(struct app *app, const char *environment, bool *busy, s
 /* Why a tool may not act there now: lock, freeze, promotion order. *why NULL: it may. */
 bool environment_refuses(struct app *app, const struct tool_target *target, const char *sha,
                          const char *requester, const char **why, struct err *err) NODISCARD;
+/* A stage of this run ended ok: if it is the last in its environment, the commit may be promoted
+ * from there. Nothing passes in a dry run. */
+bool environment_note_passed(struct app *app, const char *pipeline, const char *stage,
+                             const char *sha, const char *thread, struct err *err) NODISCARD;
 /* The fact "deploy.place:ENV/COMPONENT/SHA" for cards. */
 bool environment_place(struct app *app, const char *key, const struct json **value, struct err *err)
     NODISCARD;

@@ -346,18 +346,11 @@ static bool conclude_stage(struct app *app, struct tool_run_row *run, const stru
     json_set_text(app->a, data, "sha", json_text_or(spec, "sha", ""));
     log_info("stage.finished", L_STR("thread", run->thread), L_STR("stage", run->name),
              L_STR("outcome", outcome));
-    struct thread_row row;
-    if (!store_get_thread(&app->store, app->a, run->thread, &row, err))
+    /* Passing at the second try, after on_failure's agent was at work, promotes nothing. */
+    bool passed = strcmp(outcome, "ok") == 0 && json_int_or(json_get(spec, "attempt"), 1) == 1;
+    if (passed && !environment_note_passed(app, json_text_or(spec, "pipeline", ""), run->name,
+                                           json_text_or(spec, "sha", ""), run->thread, err))
         return false;
-    const struct pipeline *p =
-        row.t.pipeline == NULL ? NULL : config_pipeline(app->config, row.t.pipeline);
-    const char *environment = json_text_at(spec, "environment");
-    for (size_t i = 0; p != NULL && strcmp(outcome, "ok") == 0 && i < p->n_stages; i++)
-        if (strcmp(p->stages[i].name, run->name) == 0 && stage_is_last_there(p, &p->stages[i]) &&
-            environment != NULL &&
-            !store_add_passed(&app->store, environment, json_text_or(spec, "sha", ""), run->thread,
-                              app->now_ms, err))
-            return false;
     return app_append(app, run->thread, EVENT_STAGE_FINISHED, "system", data, NULL, err);
 }
 

@@ -170,6 +170,18 @@ static bool promotion_refuses(struct app *app, const struct environment *env, co
     return true;
 }
 
+bool environment_note_passed(struct app *app, const char *pipeline, const char *stage,
+                             const char *sha, const char *thread, struct err *err)
+{
+    const struct pipeline *p = config_pipeline(app->config, pipeline);
+    for (size_t i = 0; p != NULL && i < p->n_stages && !app->dry_run; i++)
+        if (strcmp(p->stages[i].name, stage) == 0 && p->stages[i].environment != NULL &&
+            stage_is_last_there(p, &p->stages[i]))
+            return store_add_passed(&app->store, p->stages[i].environment, sha, thread, app->now_ms,
+                                    err);
+    return true;
+}
+
 bool environment_refuses(struct app *app, const struct tool_target *target, const char *sha,
                          const char *requester, const char **why, struct err *err)
 {

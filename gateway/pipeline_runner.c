@@ -61,18 +61,14 @@ static bool leave(struct app *app, struct thread_row *row, const char *environme
            app_append(app, row->t.id, EVENT_ENVIRONMENT_LEFT, "system", data, NULL, err);
 }
 
-/* The last stage of an environment passed: its commit may be promoted from there. */
-static bool note_passed(struct app *app, struct thread_row *row, const struct pipeline *pipeline,
-                        const struct json *data, struct err *err)
+/* An agent stage that ended ok counts for promotion as a command stage does. */
+static bool note_passed(struct app *app, struct thread_row *row, const struct json *data,
+                        struct err *err)
 {
-    for (size_t i = 0; i < pipeline->n_stages && !app->dry_run; i++) {
-        const struct stage *stage = &pipeline->stages[i];
-        if (text_eq(stage->name, json_text_at(data, "stage")) &&
-            stage_is_last_there(pipeline, stage) && text_eq(json_text_at(data, "outcome"), "ok"))
-            return store_add_passed(&app->store, stage->environment, run_sha(&row->t), row->t.id,
-                                    app->now_ms, err);
-    }
-    return true;
+    if (!text_eq(json_text_at(data, "outcome"), "ok"))
+        return true;
+    return environment_note_passed(app, row->t.pipeline, json_text_or(data, "stage", ""),
+                                   run_sha(&row->t), row->t.id, err);
 }
 
 static bool finish(struct app *app, struct thread_row *row, const struct run_effect *e,
@@ -99,7 +95,7 @@ static bool perform(struct app *app, struct thread_row *row, const struct pipeli
     case RUN_CHILD:
         return start_child(app, row, e, err);
     case RUN_APPEND:
-        return note_passed(app, row, pipeline, e->data, err) &&
+        return note_passed(app, row, e->data, err) &&
                app_append(app, row->t.id, e->type, "system", e->data, NULL, err);
     case RUN_ASK:
         return request_raise_question(app, row, e->data, 0, e->about, err);

@@ -210,7 +210,7 @@ static const struct gauge {
     {"tool_runs_open", "commands, reads and model calls under way", NULL,
      "SELECT '', COUNT(*) FROM tool_runs WHERE state <> 'ended'"},
     {"arrivals_waiting", "messages that are stored and not yet routed", NULL,
-     "SELECT '', COUNT(*) FROM arrivals WHERE state = 'new'"},
+     "SELECT '', COUNT(*) FROM arrivals"},
 };
 
 static bool count_rows(struct look *l, void *out, struct err *err)

@@ -11,8 +11,8 @@ CREATE TABLE seen (key TEXT PRIMARY KEY, at_ms {int64} NOT NULL) {by_key};
 -- Verified messages as they came in: durable before the 2xx, routed in a later batch.
 CREATE TABLE arrivals (
     id {id}, at_ms {int64} NOT NULL, channel TEXT NOT NULL, body TEXT NOT NULL,
-    rank {int64} NOT NULL, state TEXT NOT NULL DEFAULT 'new');
-CREATE INDEX arrivals_new ON arrivals (rank, id) WHERE state = 'new';
+    rank {int64} NOT NULL);
+CREATE INDEX arrivals_rank ON arrivals (rank, id);
 
 CREATE TABLE threads (
     id TEXT PRIMARY KEY, agent TEXT, pipeline TEXT, parent TEXT, root TEXT NOT NULL,

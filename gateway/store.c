@@ -169,8 +169,7 @@ bool store_get_arrival(struct store *s, struct arena *a, int64_t id, struct stor
                        struct err *err)
 {
     struct db_rows rows;
-    if (!db_query(s->db, a,
-                  "SELECT at_ms, channel, body FROM arrivals WHERE id = $1 AND state = 'new'",
+    if (!db_query(s->db, a, "SELECT at_ms, channel, body FROM arrivals WHERE id = $1",
                   DB_ARGS(db_int(id)), &rows, err))
         return false;
     if (rows.count == 0)
@@ -191,8 +190,7 @@ bool store_new_arrivals(struct store *s, struct arena *a, int64_t limit, int64_t
                         size_t *count, struct err *err)
 {
     struct db_rows rows;
-    if (!db_query(s->db, a,
-                  "SELECT id FROM arrivals WHERE state = 'new' ORDER BY rank, id LIMIT $1",
+    if (!db_query(s->db, a, "SELECT id FROM arrivals ORDER BY rank, id LIMIT $1",
                   DB_ARGS(db_int(limit)), &rows, err))
         return false;
     *ids = ARENA_ARRAY(a, int64_t, rows.count);
