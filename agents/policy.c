@@ -294,15 +294,17 @@ static int64_t count_rejections(const struct ballot *b)
     return n;
 }
 
-enum verdict policy_verdict(const struct policy *policy, const struct people *people,
-                            const char *requester, const struct vote *votes, size_t n_votes,
-                            int64_t raised_at_ms, int64_t now_ms)
+enum verdict policy_verdict(const struct matter *m, const struct vote *votes, size_t n_votes)
 {
-    struct ballot b = {policy, people, requester, votes, n_votes, age_of(raised_at_ms, now_ms),
-                       false};
-    if (count_rejections(&b) >= (policy->reject < 1 ? 1 : policy->reject))
+    struct ballot b = {.policy = m->policy,
+                       .people = m->people,
+                       .requester = m->requester,
+                       .votes = votes,
+                       .n_votes = n_votes,
+                       .age_ms = age_of(m->raised_at_ms, m->now_ms)};
+    if (count_rejections(&b) >= (m->policy->reject < 1 ? 1 : m->policy->reject))
         return VERDICT_REJECTED;
-    return is_met(&b, &policy->approve) ? VERDICT_APPROVED : VERDICT_OPEN;
+    return is_met(&b, &m->policy->approve) ? VERDICT_APPROVED : VERDICT_OPEN;
 }
 
 static void find_next_after(const struct rule *rule, int64_t age_ms, int64_t *next)
@@ -376,21 +378,19 @@ static bool refuse(const struct policy *policy, const struct people *people,
                 text_from_duration_ms(&a, from_ms));
 }
 
-bool policy_may_vote(const struct policy *policy, const struct people *people,
-                     const char *requester, const char *person, bool approve, int64_t raised_at_ms,
-                     int64_t now_ms, struct err *err)
+bool policy_may_vote(const struct matter *m, const char *person, bool approve, struct err *err)
 {
     const char *verb = approve ? "approve" : "reject";
-    int64_t age_ms = age_of(raised_at_ms, now_ms);
-    const struct person *voter = person_by_id(people, person);
+    int64_t age_ms = age_of(m->raised_at_ms, m->now_ms);
+    const struct person *voter = person_by_id(m->people, person);
     if (voter == NULL)
-        return refuse_stranger(policy, people, verb, age_ms, err);
-    bool own = text_eq(requester, person);
+        return refuse_stranger(m->policy, m->people, verb, age_ms, err);
+    bool own = text_eq(m->requester, person);
     if (own && !approve)
         return true;
-    if (!names(&policy->approve, voter, age_ms))
-        return refuse(policy, people, voter, verb, age_ms, err);
-    if (own && policy->not_requester)
+    if (!names(&m->policy->approve, voter, age_ms))
+        return refuse(m->policy, m->people, voter, verb, age_ms, err);
+    if (own && m->policy->not_requester)
         return fail(err, ERR_DENIED, "you asked for it yourself: somebody else must approve it");
     return true;
 }
@@ -400,7 +400,11 @@ bool policy_may_vote(const struct policy *policy, const struct people *people,
 static bool everybody_meets(const struct policy *policy, const struct people *people,
                             const char *requester, const struct rule *rule)
 {
-    struct ballot b = {policy, people, requester, NULL, 0, INT64_MAX, true};
+    struct ballot b = {.policy = policy,
+                       .people = people,
+                       .requester = requester,
+                       .age_ms = INT64_MAX,
+                       .everybody = true};
     return is_met(&b, rule);
 }
 
@@ -459,7 +463,8 @@ const struct person *policy_sole_signer(const struct policy *policy, const struc
 {
     for (size_t i = 0; i < people->count; i++) {
         struct vote vote = {.person = people->list[i].id, .approve = true};
-        struct ballot b = {policy, people, NULL, &vote, 1, INT64_MAX, false};
+        struct ballot b = {
+            .policy = policy, .people = people, .votes = &vote, .n_votes = 1, .age_ms = INT64_MAX};
         if (signs_alone(&b, &policy->approve))
             return &people->list[i];
     }

@@ -55,15 +55,21 @@ struct vote {
 
 enum verdict { VERDICT_OPEN, VERDICT_APPROVED, VERDICT_REJECTED };
 
-/* The one place that counts votes. Of several votes of one person the last counts. `requester` is a
- * person id or NULL. Votes of people who may not decide are ignored. A rule with `after` counts
+/* What is voted on, when, and by whose rules. */
+struct matter {
+    const struct policy *policy;
+    const struct people *people;
+    const char *requester; /* a person id, or NULL */
+    int64_t raised_at_ms, now_ms;
+};
+
+/* The one place that counts votes. Of several votes of one person the last counts. Votes of people
+ * who may not decide are ignored. A rule with `after` counts
  * from then on, and then the votes that are there already count for it too.
  *
  * Each part of an all_of is looked at by itself: one person who has both roles fills both. Where
  * different people are wanted, `count` says so. Enough rejections win over enough approvals. */
-enum verdict policy_verdict(const struct policy *policy, const struct people *people,
-                            const char *requester, const struct vote *votes, size_t n_votes,
-                            int64_t raised_at_ms, int64_t now_ms);
+enum verdict policy_verdict(const struct matter *matter, const struct vote *votes, size_t n_votes);
 
 /* The next moment at which the verdict may change without a new vote: the earliest `after` that is
  * still to come. 0: none. */
@@ -71,9 +77,8 @@ int64_t policy_next_change_ms(const struct policy *policy, int64_t raised_at_ms,
 
 /* May this person vote so now? The sentence says why not: "only deployer may approve this", "you
  * asked for it yourself". Who may approve may reject; the requester may always reject. */
-bool policy_may_vote(const struct policy *policy, const struct people *people,
-                     const char *requester, const char *person, bool approve, int64_t raised_at_ms,
-                     int64_t now_ms, struct err *err);
+bool policy_may_vote(const struct matter *matter, const char *person, bool approve,
+                     struct err *err);
 
 /* Can this policy ever be met by these people? For `signoff check`. */
 bool policy_can_be_met(const struct policy *policy, const struct people *people, struct err *err);

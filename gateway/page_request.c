@@ -35,16 +35,13 @@ enum may_vote may_vote(const struct page_request *in, const struct request_row *
     const struct people *people = &in->config->people;
     const struct person *requester =
         row->requester == NULL ? NULL : person_of_actor(people, row->requester);
-    const char *asked_by = requester == NULL ? NULL : requester->id;
-    if (policy_may_vote(&policy, people, asked_by, in->person->id, true, row->raised_at_ms,
-                        in->now_ms, &err))
+    struct matter matter = {&policy, people, requester == NULL ? NULL : requester->id,
+                            row->raised_at_ms, in->now_ms};
+    if (policy_may_vote(&matter, in->person->id, true, &err))
         return MAY_DECIDE;
     if (why != NULL)
         *why = arena_strdup(in->a, err.text);
-    return policy_may_vote(&policy, people, asked_by, in->person->id, false, row->raised_at_ms,
-                           in->now_ms, &err)
-               ? MAY_REJECT
-               : MAY_NOT;
+    return policy_may_vote(&matter, in->person->id, false, &err) ? MAY_REJECT : MAY_NOT;
 }
 
 /* ---- what changes ---- */

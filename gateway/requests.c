@@ -329,6 +329,19 @@ static bool append_vote(struct app *app, const struct request_row *r, const stru
                       data, NULL, err);
 }
 
+static struct matter matter_of(struct app *app, const struct request_row *r,
+                               const struct policy *policy)
+{
+    const struct people *people = &app->config->people;
+    const struct person *requester =
+        r->requester == NULL ? NULL : person_of_actor(people, r->requester);
+    return (struct matter){.policy = policy,
+                           .people = people,
+                           .requester = requester == NULL ? NULL : requester->id,
+                           .raised_at_ms = r->raised_at_ms,
+                           .now_ms = app->now_ms};
+}
+
 /* Counts what stands and decides when it suffices. *decided says whether it did. */
 static bool count_votes(struct app *app, const struct request_row *r, const struct policy *policy,
                         const char *actor, const char *comment, bool *decided, struct err *err)
@@ -343,10 +356,8 @@ static bool count_votes(struct app *app, const struct request_row *r, const stru
         votes[i] = (struct vote){.person = rows[i].person,
                                  .approve = strcmp(rows[i].decision, "approve") == 0,
                                  .at_ms = rows[i].at_ms};
-    const struct person *requester =
-        r->requester == NULL ? NULL : person_of_actor(&app->config->people, r->requester);
-    switch (policy_verdict(policy, &app->config->people, requester == NULL ? NULL : requester->id,
-                           votes, n, r->raised_at_ms, app->now_ms)) {
+    struct matter matter = matter_of(app, r, policy);
+    switch (policy_verdict(&matter, votes, n)) {
     case VERDICT_OPEN:
         return true;
     case VERDICT_APPROVED:
@@ -425,10 +436,8 @@ static bool vote_on_approval(struct app *app, const struct request_row *r, const
     bool decided, approve = strcmp(in->decision, "approve") == 0;
     if (!policy_of(app, r, &policy))
         return fail(err, ERR_INVALID, "request %s has no readable policy", r->id);
-    const struct person *requester =
-        r->requester == NULL ? NULL : person_of_actor(&app->config->people, r->requester);
-    if (!policy_may_vote(&policy, &app->config->people, requester == NULL ? NULL : requester->id,
-                         person->id, approve, r->raised_at_ms, app->now_ms, &why))
+    struct matter matter = matter_of(app, r, &policy);
+    if (!policy_may_vote(&matter, person->id, approve, &why))
         return refuse(app, in, r, VOTE_NOT_ALLOWED, arena_strdup(app->a, why.text), out, err);
     struct vote_row vote = {.person = person->id,
                             .decision = in->decision,

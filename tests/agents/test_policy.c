@@ -75,8 +75,9 @@ static enum verdict verdict(struct arena *a, const struct policy *policy, const 
 {
     struct vote list[16];
     size_t n = read_votes(a, votes, list);
-    return policy_verdict(policy, &PEOPLE, requester, list, n, 1000000,
-                          1000000 + (int64_t)minutes * MINUTE);
+    struct matter matter = {policy, &PEOPLE, requester, 1000000,
+                            1000000 + (int64_t)minutes * MINUTE};
+    return policy_verdict(&matter, list, n);
 }
 
 #define O VERDICT_OPEN
@@ -241,8 +242,9 @@ Test(policy_may_vote, says_why_not)
         CLEANUP(arena_done) struct arena a = ARENA_INIT;
         struct policy policy = parse(&a, MAY[i].policy);
         struct err err = ERR_INIT;
-        bool may = policy_may_vote(&policy, &PEOPLE, MAY[i].requester, MAY[i].person,
-                                   MAY[i].approve, 0, (int64_t)MAY[i].minutes * MINUTE, &err);
+        struct matter matter = {&policy, &PEOPLE, MAY[i].requester, 0,
+                                (int64_t)MAY[i].minutes * MINUTE};
+        bool may = policy_may_vote(&matter, MAY[i].person, MAY[i].approve, &err);
         cr_expect(may == (MAY[i].why == NULL), "%s: %s", MAY[i].name, err.text);
         if (!may) {
             cr_expect_str_eq(err.text, MAY[i].why, "%s: %s", MAY[i].name, err.text);
@@ -263,8 +265,8 @@ Test(policy_may_vote, agrees_with_the_verdict)
                 struct policy policy = parse(
                     &a, arena_printf(&a, "{\"approve\":%s,\"not_requester\":true}", RULES[r]));
                 const char *id = PEOPLE.list[p].id;
-                bool may = policy_may_vote(&policy, &PEOPLE, "bob", id, false, 0,
-                                           (int64_t)minutes * MINUTE, NULL);
+                struct matter matter = {&policy, &PEOPLE, "bob", 0, (int64_t)minutes * MINUTE};
+                bool may = policy_may_vote(&matter, id, false, NULL);
                 enum verdict got =
                     verdict(&a, &policy, "bob", arena_printf(&a, "%s-", id), minutes);
                 cr_expect(may == (got == R), "%s %s %d", RULES[r], id, minutes);
