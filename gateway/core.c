@@ -24,6 +24,7 @@ enum {
     CHECKPOINT_MS = 60000,
     RECONCILE_MS = 600000,
     TIDY_MS = 24 * 3600000,
+    PUT_ASIDE_MS = 60000, /* what cannot go on is tried again then */
     DOWN_FIRST_MS = 250,
     DOWN_LONGEST_MS = 5000,
 };
@@ -227,9 +228,26 @@ static bool work_delivery(struct app *app, void *what, struct err *err)
     return outbox_due(app, what, err);
 }
 
+static bool end_delivery(struct app *app, void *what, struct err *err)
+{
+    struct delivery_row *d = what;
+    d->state = "failed";
+    d->error = "it could not be made: see the log";
+    metrics_add(app->metrics, METRIC_DELIVERIES_FAILED, 1);
+    return store_set_delivery(&app->store, d, err);
+}
+
 static bool work_run(struct app *app, void *what, struct err *err)
 {
     return tool_due(app, what, err);
+}
+
+static bool postpone_run(struct app *app, void *what, struct err *err)
+{
+    struct tool_run_row *run = what;
+    run->state = "due";
+    run->due_at_ms = app->now_ms + PUT_ASIDE_MS;
+    return store_set_tool_run(&app->store, run, err);
 }
 
 static bool fire_agent_timer(struct app *app, const struct timer_row *timer, struct err *err)
@@ -278,7 +296,7 @@ static bool do_due(struct app *app, const char *name, work_fn work, work_fn put_
     log_error("work.failed", L_STR("kind", name), L_STR("why", err.text));
     if (err.kind == ERR_TRANSIENT)
         return false;
-    return put_aside == NULL || in_savepoint(app, name, put_aside, what, &err);
+    return in_savepoint(app, name, put_aside, what, &err);
 }
 
 /* How much of a round is left. */
@@ -325,7 +343,7 @@ static bool do_runs(struct app *app, struct budget *b, struct err *err)
     if (!store_due_tool_runs(&app->store, app->a, app->now_ms, &runs, &n, err))
         return false;
     for (size_t i = 0; i < n && !is_spent(app, b); i++, b->pieces--)
-        if (!do_due(app, "tool_run", work_run, NULL, &runs[i]))
+        if (!do_due(app, "tool_run", work_run, postpone_run, &runs[i]))
             return fail(err, ERR_TRANSIENT, "a tool run could not go on");
     return true;
 }
@@ -338,7 +356,7 @@ static bool do_deliveries(struct app *app, struct budget *b, struct err *err)
                               err))
         return false;
     for (size_t i = 0; i < n && !is_spent(app, b); i++, b->pieces--)
-        if (!do_due(app, "delivery", work_delivery, NULL, &deliveries[i]))
+        if (!do_due(app, "delivery", work_delivery, end_delivery, &deliveries[i]))
             return fail(err, ERR_TRANSIENT, "a delivery could not begin");
     return true;
 }

@@ -1,5 +1,6 @@
-/* Deliveries: due → sending → sent | failed. The row is durable before the call, and a delivery
- * whose fate is unknown is looked up, or asked again marked as a repeat (promise 5). See app.h. */
+/* Deliveries: queued (behind another of its lane) → due → sending → sent | failed. The row is
+ * durable before the call, and a delivery whose fate is unknown is looked up, or asked again marked
+ * as a repeat (promise 5). See app.h. */
 #include "gateway/app.h"
 #include "gateway/base/text.h"
 #include "gateway/views.h"
@@ -34,7 +35,6 @@ static bool add(struct app *app, const struct thread_row *row, const char *reque
                              .request = request,
                              .channel = channel,
                              .message = json_write(app->a, message),
-                             .state = "due",
                              .lane = arena_printf(app->a, "%s/%s", channel, to),
                              .due_at_ms = app->now_ms,
                              .created_at_ms = app->now_ms,
@@ -155,7 +155,6 @@ bool outbox_status(struct app *app, struct thread_row *row, struct err *err)
                              .thread = row->t.id,
                              .channel = row->t.channel,
                              .message = json_write(app->a, message),
-                             .state = "due",
                              .lane = arena_printf(app->a, "%s/%s", row->t.channel, row->t.to),
                              .due_at_ms = app->now_ms,
                              .created_at_ms = app->now_ms,

@@ -175,11 +175,14 @@ struct delivery_row {
     const char *external_id, *replaces, *in_thread, *error;
     int64_t ask; /* the request's ask step it carries out; −1: none */
 };
+/* A lane keeps its order: one delivery of it is due or sending, those behind it are queued and cost
+ * nothing while they wait. The state is the store's choice here. */
 bool store_add_delivery(struct store *s, const struct delivery_row *d, struct err *err) NODISCARD;
+/* With its end (sent, failed) the next of its lane is due. */
 bool store_set_delivery(struct store *s, const struct delivery_row *d, struct err *err) NODISCARD;
 bool store_get_delivery(struct store *s, struct arena *a, const char *id, struct delivery_row *out,
                         struct err *err) NODISCARD;
-/* Due ones, oldest first, at most one a lane (a lane keeps its order). */
+/* Due ones, oldest first, at most one a lane. */
 bool store_due_deliveries(struct store *s, struct arena *a, int64_t now_ms, int64_t limit,
                           struct delivery_row **out, size_t *count, struct err *err) NODISCARD;
 bool store_sending_deliveries(struct store *s, struct arena *a, struct delivery_row **out,

@@ -1,6 +1,8 @@
 /* Deliveries, timers, tool runs: what is due and what is under way. See store.h. */
 #include "gateway/store.h"
 
+#include <string.h>
+
 #define DELIVERY_COLUMNS                                                                       \
     "id, thread, request, channel, message, state, lane, attempts, due_at_ms, created_at_ms, " \
     "first_sent_ms, doubt, external_id, replaces, in_thread, ask, error"
@@ -38,16 +40,27 @@ bool store_add_delivery(struct store *s, const struct delivery_row *d, struct er
         s->db,
         "INSERT INTO deliveries (id, thread, request, channel, message, state, due_at_ms, "
         "lane, created_at_ms, replaces, in_thread, ask) "
-        "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)",
+        "VALUES ($1,$2,$3,$4,$5,CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE lane = $7 AND "
+        "state IN ('queued', 'due', 'sending')) THEN 'queued' ELSE 'due' END,$6,$7,$8,$9,$10,$11)",
         DB_ARGS(db_text(d->id), db_text(d->thread), db_text(d->request), db_text(d->channel),
-                db_text(d->message), db_text(d->state), db_int(d->due_at_ms), db_text(d->lane),
+                db_text(d->message), db_int(d->due_at_ms), db_text(d->lane),
                 db_int(d->created_at_ms), db_text(d->replaces), db_text(d->in_thread),
                 db_int(d->ask)),
         err);
 }
 
+/* The oldest that waits in this lane is its head now. */
+static bool next_in_lane(struct store *s, const char *lane, struct err *err)
+{
+    return db_run(s->db,
+                  "UPDATE deliveries SET state = 'due' WHERE number = (SELECT MIN(number) FROM "
+                  "deliveries WHERE lane = $1 AND state = 'queued')",
+                  DB_ARGS(db_text(lane)), err);
+}
+
 bool store_set_delivery(struct store *s, const struct delivery_row *d, struct err *err)
 {
+    bool ended = strcmp(d->state, "sent") == 0 || strcmp(d->state, "failed") == 0;
     return db_run(s->db,
                   "UPDATE deliveries SET state = $2, attempts = $3, due_at_ms = $4, "
                   "first_sent_ms = $5, doubt = $6, external_id = $7, in_thread = $8, error = $9, "
@@ -56,7 +69,8 @@ bool store_set_delivery(struct store *s, const struct delivery_row *d, struct er
                           db_int(d->due_at_ms), db_int(d->first_sent_ms), db_int(d->doubt),
                           db_text(d->external_id), db_text(d->in_thread), db_text(d->error),
                           db_text(d->message)),
-                  err);
+                  err) &&
+           (!ended || next_in_lane(s, d->lane, err));
 }
 
 bool store_get_delivery(struct store *s, struct arena *a, const char *id, struct delivery_row *out,
@@ -78,13 +92,10 @@ bool store_get_delivery(struct store *s, struct arena *a, const char *id, struct
 bool store_due_deliveries(struct store *s, struct arena *a, int64_t now_ms, int64_t limit,
                           struct delivery_row **out, size_t *count, struct err *err)
 {
-    /* A lane keeps its order: the oldest of it that has not ended goes first, the others wait. */
     struct db_rows rows;
     if (!db_query(s->db, a,
                   "SELECT " DELIVERY_COLUMNS
-                  " FROM deliveries d WHERE state = 'due' AND due_at_ms <= $1 "
-                  "AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.lane = d.lane AND "
-                  "(e.state = 'sending' OR (e.state = 'due' AND e.number < d.number))) "
+                  " FROM deliveries WHERE state = 'due' AND due_at_ms <= $1 "
                   "ORDER BY due_at_ms, number LIMIT $2",
                   DB_ARGS(db_int(now_ms), db_int(limit)), &rows, err))
         return false;
@@ -123,8 +134,8 @@ bool store_pending_edit(struct store *s, struct arena *a, const char *replaces, 
     struct db_rows rows;
     if (!db_query(
             s->db, a,
-            "SELECT id FROM deliveries WHERE replaces = $1 AND state = 'due' AND attempts = 0 "
-            "ORDER BY number DESC LIMIT 1",
+            "SELECT id FROM deliveries WHERE replaces = $1 AND state IN ('queued', 'due') AND "
+            "attempts = 0 ORDER BY number DESC LIMIT 1",
             DB_ARGS(db_text(replaces)), &rows, err))
         return false;
     *id = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;

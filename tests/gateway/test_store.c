@@ -393,7 +393,6 @@ Test(store, finds_the_thread_of_a_conversation_that_an_answer_belongs_to)
                              .thread = "t_done",
                              .channel = "ops",
                              .message = "{}",
-                             .state = "due",
                              .lane = "l",
                              .created_at_ms = 5};
     MUST(store_add_delivery(&s, &d, &trouble));
@@ -549,7 +548,6 @@ static void add_delivery(struct store *s, const char *id, const char *lane, int6
                              .request = "r_1",
                              .channel = "ops",
                              .message = "{}",
-                             .state = "due",
                              .lane = lane,
                              .due_at_ms = due_at_ms,
                              .created_at_ms = 1,
@@ -595,6 +593,11 @@ Test(store, lets_a_lane_keep_its_order_and_hold_up_no_other)
     cr_expect_str_eq(due(&s, &a, 20), "d_m", "while one of a lane is under way the others wait");
     set_delivery(&s, &a, "d_z", "due", 500);
     cr_expect_str_eq(due(&s, &a, 20), "d_m", "and while it waits for its next try");
+    int64_t next;
+    set_delivery(&s, &a, "d_m", "sending", 20);
+    MUST(store_next_due(&s, &a, &next, &trouble));
+    cr_expect_eq(next, 500, "nothing is to do until then: who waits behind it wakes nobody");
+    set_delivery(&s, &a, "d_m", "due", 20);
     set_delivery(&s, &a, "d_z", "failed", 500);
     cr_expect_str_eq(due(&s, &a, 20), "d_a d_m");
     set_delivery(&s, &a, "d_a", "sent", 10);
@@ -615,7 +618,6 @@ Test(store, knows_the_copies_of_a_card_and_the_edit_that_is_still_to_leave)
                                 .request = "r_1",
                                 .channel = "ops",
                                 .message = "{}",
-                                .state = "due",
                                 .lane = "one",
                                 .replaces = "C1:5.6"};
     MUST(store_pending_edit(&s, &a, "C1:5.6", &id, &trouble));
@@ -938,7 +940,7 @@ static bool work(struct store *s, struct arena *a, struct err *err)
     struct vote_row vote = {.person = "alice", .decision = "approve", .via = "web"};
     struct timer_row timer = {.due_at_ms = 1, .kind = "ask", .ref = "r_1"};
     struct delivery_row d = {
-        .id = "d_1", .thread = "t_a", .channel = "c", .message = "{}", .state = "due", .lane = "l"};
+        .id = "d_1", .thread = "t_a", .channel = "c", .message = "{}", .lane = "l"};
     struct json *data = json_object(a);
     bool seen, won;
     json_set_text(a, data, "output", long_text(a, 20000, 'x'));

@@ -248,7 +248,10 @@ export class World {
 
   async end() {
     try {
-      if (this.process && this.process.exitCode === null && this.process.signalCode === null) await this.stop();
+      if (this.process && this.process.exitCode === null && this.process.signalCode === null) {
+        await this.#restsWhileItWaits();
+        await this.stop();
+      }
       const bad = /ERROR: AddressSanitizer|runtime error|LeakSanitizer/.exec(this.log());
       assert.ok(!bad, `the sanitizer speaks:\n${this.log().slice(bad?.index ?? 0, (bad?.index ?? 0) + 3000)}`);
       for (const secret of [this.slack.token, this.slack.signingSecret, this.github.token, this.model?.key, ...Object.values(this.key)].filter(Boolean)) assert.ok(!this.log().includes(secret), 'no secret is in the log');
@@ -260,6 +263,15 @@ export class World {
     } finally {
       await this.#clear();
     }
+  }
+
+  // What waits costs nothing: a gateway with nothing to do makes no commits.
+  async #restsWhileItWaits() {
+    const commits = async () => Number((await this.call('GET', '/metrics')).text.match(/commits_total (\d+)/)?.[1] ?? 0);
+    const before = await commits();
+    await sleep(100);
+    const made = await commits() - before;
+    assert.ok(made <= 30, `it made ${made} commits in 100 ms of waiting`);
   }
 
   async #clear() {

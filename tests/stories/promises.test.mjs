@@ -353,6 +353,22 @@ story(test, 'A post that is cut after Slack acted is looked up and not posted tw
   assert.equal(w.slack.ours(DEPLOYS).filter((m) => w.slack.words(m).includes(`Request ${second.request.code}`)).length, 1);
 });
 
+story(test, 'Slack is down: what waits for it costs nothing, and all of it arrives in its order afterwards', {}, async (w) => {
+  w.slack.fail('chat.postMessage', { status: 503 }, 4);
+  await w.github.merge({ number: 11, title: 'Open the shop', sha: w.v1 });
+  const request = await w.open('deploy_frontend');
+  const waiting = () => w.rows("select state, count(*) as n from deliveries where state in ('queued', 'due', 'sending') group by 1");
+  await until(async () => (await waiting()).some((r) => r.state === 'queued'), 'a message that waits behind another');
+  const commits = async () => Number((await w.call('GET', '/metrics')).text.match(/commits_total (\d+)/)[1]);
+  const before = await commits();
+  await sleep(1000);
+  assert.ok(await commits() - before < 30, 'it waits without working');
+  await w.card(request);
+  const posted = w.slack.callsOf('chat.postMessage').filter((c) => c.answer.body?.ok).map((c) => c.body.toString());
+  assert.match(posted[0], /run 1/i, 'the run comes before its card');
+  assert.match(posted[1], new RegExp(request.code));
+});
+
 story(test, 'Slack asks to slow down: that conversation waits, others do not', { configure: (c) => { direct(c); c.agents.deploybot.contact = { channel: 'ops-slack', to: 'C0RANDOM' }; } }, async (w) => {
   w.slack.fail((call) => call.name === 'chat.postMessage' && call.body.includes(DEPLOYS), { status: 429, retryAfter: 2 });
   const begin = Date.now();
