@@ -24,6 +24,7 @@ enum {
     CHECKPOINT_MS = 60000,
     RECONCILE_MS = 600000,
     TIDY_MS = 24 * 3600000,
+    SLICE_MS = 100,       /* between the slices of a long piece of housekeeping */
     PUT_ASIDE_MS = 60000, /* what cannot go on is tried again then */
     DOWN_FIRST_MS = 250,
     DOWN_LONGEST_MS = 5000,
@@ -258,10 +259,37 @@ static bool fire_agent_timer(struct app *app, const struct timer_row *timer, str
     return app_append(app, timer->thread, EVENT_TIMER_FIRED, "system", data, NULL, err);
 }
 
-static bool add_periodic(struct app *app, const char *kind, int64_t after_ms, struct err *err)
+static bool add_periodic(struct app *app, const char *kind, const char *data, int64_t after_ms,
+                         struct err *err)
 {
-    struct timer_row timer = {.due_at_ms = app->now_ms + after_ms, .kind = kind, .ref = "periodic"};
+    struct timer_row timer = {
+        .due_at_ms = app->now_ms + after_ms, .kind = kind, .ref = "periodic", .data = data};
     return store_add_timer(&app->store, &timer, err);
+}
+
+static bool checkpoint(struct app *app, struct err *err)
+{
+    bool more;
+    return store_checkpoint(&app->store, app->a, app->now_ms, err) &&
+           store_needs_checkpoint(&app->store, &more, err) &&
+           add_periodic(app, "checkpoint", NULL, more ? SLICE_MS : CHECKPOINT_MS, err);
+}
+
+static bool tidy(struct app *app, const struct timer_row *timer, struct err *err)
+{
+    const char *at = timer->data == NULL ? "" : timer->data;
+    return store_tidy(&app->store, app->a, app->now_ms, &at, err) &&
+           add_periodic(app, "tidy", at, at == NULL ? TIDY_MS : SLICE_MS, err);
+}
+
+/* Nothing is left out of the last checkpoints. */
+static bool checkpoint_all(struct app *app, struct err *err)
+{
+    for (bool more = true; more;)
+        if (!store_checkpoint(&app->store, app->a, app->now_ms, err) ||
+            !store_needs_checkpoint(&app->store, &more, err))
+            return false;
+    return true;
 }
 
 static bool work_timer(struct app *app, void *what, struct err *err)
@@ -272,12 +300,11 @@ static bool work_timer(struct app *app, void *what, struct err *err)
     if (strcmp(timer->kind, "agent") == 0)
         return fire_agent_timer(app, timer, err);
     if (strcmp(timer->kind, "checkpoint") == 0)
-        return store_checkpoint(&app->store, app->a, app->now_ms, err) &&
-               add_periodic(app, "checkpoint", CHECKPOINT_MS, err);
+        return checkpoint(app, err);
     if (strcmp(timer->kind, "reconcile") == 0)
-        return tool_reconcile(app, err) && add_periodic(app, "reconcile", RECONCILE_MS, err);
+        return tool_reconcile(app, err) && add_periodic(app, "reconcile", NULL, RECONCILE_MS, err);
     if (strcmp(timer->kind, "tidy") == 0)
-        return store_tidy(&app->store, app->now_ms, err) && add_periodic(app, "tidy", TIDY_MS, err);
+        return tidy(app, timer, err);
     return request_timer(app, timer, err);
 }
 
@@ -394,7 +421,7 @@ static bool round_of_letters(struct app *app, struct letter *letters, struct err
     for (struct letter *l = letters; l != NULL; l = l->next)
         if (!handle_letter(app, l))
             return fail(err, ERR_TRANSIENT, "a letter could not be stored");
-    return !app->stopping || store_checkpoint(&app->store, app->a, app->now_ms, err);
+    return !app->stopping || checkpoint_all(app, err);
 }
 
 /* What people wait for comes first: answers going out, then what came in. */
@@ -557,9 +584,9 @@ bool core_recover(struct app *app, struct err *err)
               store_drop_timers(&app->store, "checkpoint", "periodic", err) &&
               store_drop_timers(&app->store, "reconcile", "periodic", err) &&
               store_drop_timers(&app->store, "tidy", "periodic", err) &&
-              add_periodic(app, "checkpoint", CHECKPOINT_MS, err) &&
-              add_periodic(app, "tidy", TIDY_MS / 24, err) &&
-              add_periodic(app, "reconcile", 0, err) && tool_recover(app, err) &&
+              add_periodic(app, "checkpoint", NULL, CHECKPOINT_MS, err) &&
+              add_periodic(app, "tidy", NULL, TIDY_MS / 24, err) &&
+              add_periodic(app, "reconcile", NULL, 0, err) && tool_recover(app, err) &&
               outbox_recover(app, err) && store_commit(&app->store, err);
     if (ok) {
         actions_perform(app);

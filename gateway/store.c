@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SCHEMA_VERSION = 1, MAX_SCHEMA_BYTES = 64 * 1024 };
+enum {
+    SCHEMA_VERSION = 1,
+    MAX_SCHEMA_BYTES = 64 * 1024,
+    KEYS_PER_SLICE = 2000, /* of tidying: some milliseconds */
+};
 
 /* The types that SQLite and PostgreSQL do not share. */
 static char *in_dialect(struct arena *a, const char *sql)
@@ -200,17 +204,53 @@ bool store_new_arrivals(struct store *s, struct arena *a, int64_t limit, int64_t
     return true;
 }
 
-bool store_tidy(struct store *s, int64_t now_ms, struct err *err)
+/* What is walked through, a slice of keys at a time. The words stand in full: a statement is known
+ * by its address. */
+static const struct {
+    const char *end_of_slice, *forget;
+} tidied[] = {
+    {"SELECT key FROM seen WHERE key > $1 ORDER BY key LIMIT 1 OFFSET $2",
+     "DELETE FROM seen WHERE key > $1 AND ($2 IS NULL OR key <= $2) AND at_ms < $3"},
+    {"SELECT id FROM tool_runs WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
+     "DELETE FROM tool_runs WHERE id > $1 AND ($2 IS NULL OR id <= $2) AND state = 'ended' AND "
+     "ended_at_ms < $3"},
+    {"SELECT url FROM etags WHERE url > $1 ORDER BY url LIMIT 1 OFFSET $2",
+     "DELETE FROM etags WHERE url > $1 AND ($2 IS NULL OR url <= $2) AND at_ms < $3"},
+};
+
+static bool tidy_sign_ins(struct store *s, int64_t now_ms, struct err *err)
 {
-    int64_t month_ago = now_ms - 30LL * 24 * 3600 * 1000;
-    return db_run(s->db, "DELETE FROM seen WHERE at_ms < $1", DB_ARGS(db_int(month_ago)), err) &&
-           db_run(s->db, "DELETE FROM tool_runs WHERE state = 'ended' AND ended_at_ms < $1",
-                  DB_ARGS(db_int(month_ago)), err) &&
-           db_run(s->db, "DELETE FROM logins WHERE expires_at_ms < $1", DB_ARGS(db_int(now_ms)),
+    return db_run(s->db, "DELETE FROM logins WHERE expires_at_ms < $1", DB_ARGS(db_int(now_ms)),
                   err) &&
            db_run(s->db, "DELETE FROM sessions WHERE expires_at_ms < $1", DB_ARGS(db_int(now_ms)),
-                  err) &&
-           db_run(s->db, "DELETE FROM etags WHERE at_ms < $1", DB_ARGS(db_int(month_ago)), err);
+                  err);
+}
+
+bool store_tidy(struct store *s, struct arena *a, int64_t now_ms, const char **at, struct err *err)
+{
+    /* "1:KEY": behind KEY in the second table. */
+    int64_t month_ago = now_ms - 30LL * 24 * 3600 * 1000, table = 0;
+    const char *colon = strchr(*at, ':');
+    if (colon == NULL && !tidy_sign_ins(s, now_ms, err))
+        return false;
+    if (colon != NULL)
+        table = *at[0] - '0';
+    const char *from = colon == NULL ? "" : colon + 1;
+    if (table < 0 || table >= (int64_t)COUNT(tidied))
+        return fail(err, ERR_INVALID, "store: tidying cannot begin at \"%s\"", *at);
+    struct db_rows rows;
+    if (!db_query(s->db, a, tidied[table].end_of_slice,
+                  DB_ARGS(db_text(from), db_int(KEYS_PER_SLICE - 1)), &rows, err))
+        return false;
+    const char *end = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
+    if (!db_run(s->db, tidied[table].forget,
+                DB_ARGS(db_text(from), db_text(end), db_int(month_ago)), err))
+        return false;
+    table += end == NULL;
+    *at = table == (int64_t)COUNT(tidied)
+              ? NULL
+              : arena_printf(a, "%lld:%s", (long long)table, end == NULL ? "" : end);
+    return true;
 }
 
 bool store_add_login(struct store *s, const char *hash, const char *person, const char *via,

@@ -48,9 +48,11 @@ bool store_end_arrival(struct store *s, int64_t id, struct err *err) NODISCARD;
 bool store_new_arrivals(struct store *s, struct arena *a, int64_t limit, int64_t **ids,
                         size_t *count, struct err *err) NODISCARD;
 
-/* Forgets what nothing needs any more: keys and ended tool runs older than a month, spent and
- * expired sign-ins. Nothing of a thread. */
-bool store_tidy(struct store *s, int64_t now_ms, struct err *err) NODISCARD;
+/* Forgets what nothing needs any more: keys, ended tool runs and providers' answers older than a
+ * month, expired sign-ins. Nothing of a thread. One slice at a time, so that it holds nobody up:
+ * *at says where to begin ("" at first) and then where the next slice begins; NULL: all is done. */
+bool store_tidy(struct store *s, struct arena *a, int64_t now_ms, const char **at, struct err *err)
+    NODISCARD;
 
 /* ---- threads and events ------------------------------------------------------------------ */
 
@@ -291,8 +293,11 @@ bool store_get_etag(struct store *s, struct arena *a, const char *url, const cha
 /* ---- audit ------------------------------------------------------------------------------------
  */
 
-/* Writes the heads of the threads that changed since the last checkpoint, chained. */
+/* Writes the heads of threads that changed since the last checkpoint, chained: at most 2,000, so
+ * that it holds nobody up. */
 bool store_checkpoint(struct store *s, struct arena *a, int64_t now_ms, struct err *err) NODISCARD;
+/* Are there heads that no checkpoint has? */
+bool store_needs_checkpoint(struct store *s, bool *needed, struct err *err) NODISCARD;
 
 struct audit_finding {
     const char *thread; /* NULL: the checkpoints themselves */

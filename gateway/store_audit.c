@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HEADS_PER_CHECKPOINT = 2000 /* some 10 ms */ };
+
 static char *checkpoint_hash(struct arena *a, const char *previous, int64_t at_ms,
                              const char *heads)
 {
@@ -18,8 +20,9 @@ bool store_checkpoint(struct store *s, struct arena *a, int64_t now_ms, struct e
     struct db_rows changed, last;
     if (!db_query(
             s->db, a,
-            "SELECT id, last_seq, last_hash FROM threads WHERE last_seq > checked_seq ORDER BY id",
-            DB_NO_ARGS, &changed, err))
+            "SELECT id, last_seq, last_hash FROM threads WHERE last_seq > checked_seq ORDER BY id "
+            "LIMIT $1",
+            DB_ARGS(db_int(HEADS_PER_CHECKPOINT)), &changed, err))
         return false;
     if (changed.count == 0)
         return true;
@@ -40,8 +43,21 @@ bool store_checkpoint(struct store *s, struct arena *a, int64_t now_ms, struct e
                   DB_ARGS(db_int(now_ms), db_text(text), db_text(previous),
                           db_text(checkpoint_hash(a, previous, now_ms, text))),
                   err) &&
-           db_run(s->db, "UPDATE threads SET checked_seq = last_seq WHERE last_seq > checked_seq",
-                  DB_NO_ARGS, err);
+           db_run(s->db,
+                  "UPDATE threads SET checked_seq = last_seq "
+                  "WHERE last_seq > checked_seq AND id <= $1",
+                  DB_ARGS(db_text(db_cell_text(&changed, changed.count - 1, 0))), err);
+}
+
+bool store_needs_checkpoint(struct store *s, bool *needed, struct err *err)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct db_rows rows;
+    if (!db_query(s->db, &a, "SELECT id FROM threads WHERE last_seq > checked_seq LIMIT 1",
+                  DB_NO_ARGS, &rows, err))
+        return false;
+    *needed = rows.count > 0;
+    return true;
 }
 
 struct findings {

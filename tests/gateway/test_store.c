@@ -784,6 +784,91 @@ Test(store, keeps_what_runs_where)
     store_close(&s);
 }
 
+/* ---- housekeeping ------------------------------------------------------------------------ */
+
+Test(store, forgets_what_is_old_slice_by_slice_and_keeps_the_rest)
+{
+    static const int64_t DAY = 24LL * 3600 * 1000, NOW = 100 * 24LL * 3600 * 1000;
+    struct store s = opened();
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    const char *at = "", *person;
+    bool known;
+    int slices = 0;
+    MUST(store_begin(&s, &trouble));
+    for (int i = 0; i < 5000; i++) {
+        const char *keys[] = {arena_printf(&a, "ops:%d", i), NULL};
+        MUST(store_remember(&s, keys, i % 2 == 0 ? NOW - 31 * DAY : NOW - 29 * DAY, &known,
+                            &trouble));
+    }
+    static const struct {
+        const char *id, *state;
+        int64_t ended_at_ms;
+    } runs[] = {{"x_old", "ended", 60}, {"x_new", "ended", 90}, {"x_open", "running", 0}};
+    for (size_t i = 0; i < COUNT(runs); i++) {
+        struct tool_run_row run = {.id = runs[i].id,
+                                   .thread = "t_a",
+                                   .kind = "read",
+                                   .name = "n",
+                                   .spec = "{}",
+                                   .state = runs[i].state,
+                                   .ended_at_ms = runs[i].ended_at_ms * DAY};
+        MUST(store_add_tool_run(&s, &run, &trouble));
+        MUST(store_set_tool_run(&s, &run, &trouble));
+    }
+    MUST(store_put_etag(&s, "https://old", "1", "{}", 60 * DAY, &trouble));
+    MUST(store_put_etag(&s, "https://new", "1", "{}", 90 * DAY, &trouble));
+    MUST(store_add_session(&s, "over", "alice", 1, NOW - 1, &trouble));
+    MUST(store_add_session(&s, "open", "alice", 1, NOW + 1, &trouble));
+    for (; at != NULL; slices++)
+        MUST(store_tidy(&s, &a, NOW, &at, &trouble));
+    MUST(store_commit(&s, &trouble));
+    cr_expect_geq(slices, 5, "three slices of keys, one of runs, one of answers");
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM seen"), 2500);
+    MUST(store_is_known(&s, &a, "ops:4999", &known, &trouble));
+    cr_expect(known);
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM tool_runs"), 2);
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM tool_runs WHERE id = 'x_old'"), 0);
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM etags"), 1);
+    MUST(store_session(&s, &a, "open", NOW, &person, &trouble));
+    cr_expect_not_null(person);
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM sessions"), 1);
+    at = "7:x";
+    cr_expect_not(store_tidy(&s, &a, NOW, &at, &trouble));
+    store_close(&s);
+}
+
+Test(store, writes_the_heads_of_many_threads_in_several_checkpoints)
+{
+    struct store s = opened();
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct audit_finding *found;
+    size_t n;
+    int64_t threads, events;
+    bool needed = true;
+    int written = 0;
+    MUST(store_begin(&s, &trouble));
+    for (int i = 0; i < 4500; i++) {
+        char *id = arena_printf(&a, "t_%d", i);
+        add_thread(&s, &a, id, "bot", 100);
+        append(&s, &a, id, EVENT_NOTE, "{}", 100);
+    }
+    for (; needed; written++) {
+        MUST(store_checkpoint(&s, &a, 200, &trouble));
+        MUST(store_needs_checkpoint(&s, &needed, &trouble));
+    }
+    MUST(store_commit(&s, &trouble));
+    cr_expect_eq(written, 3);
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM checkpoints"), 3);
+    MUST(store_verify(&s, &a, &found, &n, &threads, &events, &trouble));
+    cr_expect_eq(n, 0);
+    MUST(db_run(s.db, "DELETE FROM threads WHERE id = 't_4321'", DB_NO_ARGS, &trouble));
+    MUST(db_run(s.db, "DELETE FROM events WHERE thread = 't_4321'", DB_NO_ARGS, &trouble));
+    MUST(store_verify(&s, &a, &found, &n, &threads, &events, &trouble));
+    cr_assert_eq(n, 1);
+    cr_expect_str_eq(found[0].thread, "t_4321");
+    store_close(&s);
+}
+
 /* ---- the audit --------------------------------------------------------------------------- */
 
 /* Two threads, checkpoints after each, one event with a blob. */
