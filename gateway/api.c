@@ -234,11 +234,9 @@ static bool pause_all(struct app *app, const struct api_call *call, bool pause, 
     if (!store_meta_set(&app->store, "paused_all", pause ? "1" : "0", err))
         return false;
     app->paused_all = pause;
-    /* What waited goes on: every thread that is not over is looked at again. */
-    if (!pause &&
-        !db_run(app->store.db,
-                "UPDATE threads SET dirty = 1 WHERE status IN ('running','waiting','paused')",
-                DB_NO_ARGS, err))
+    struct timer_row wake = {.due_at_ms = app->now_ms, .kind = "wake", .ref = "periodic"};
+    if (!pause && (!store_drop_timers(&app->store, "wake", "periodic", err) ||
+                   !store_add_timer(&app->store, &wake, err)))
         return false;
     log_warn(pause ? "all.paused" : "all.resumed", L_STR("by", actor_of_key(app, call->key)));
     json_set_bool(app->a, body, "paused", pause);

@@ -282,6 +282,14 @@ static bool tidy(struct app *app, const struct timer_row *timer, struct err *err
            add_periodic(app, "tidy", at, at == NULL ? TIDY_MS : SLICE_MS, err);
 }
 
+/* All is resumed: every thread that is not over is looked at again. */
+static bool wake_threads(struct app *app, const struct timer_row *timer, struct err *err)
+{
+    const char *at = timer->data == NULL ? "" : timer->data;
+    return store_wake_threads(&app->store, app->a, &at, err) &&
+           (at == NULL || add_periodic(app, "wake", at, SLICE_MS, err));
+}
+
 /* Nothing is left out of the last checkpoints. */
 static bool checkpoint_all(struct app *app, struct err *err)
 {
@@ -305,6 +313,8 @@ static bool work_timer(struct app *app, void *what, struct err *err)
         return tool_reconcile(app, err) && add_periodic(app, "reconcile", NULL, RECONCILE_MS, err);
     if (strcmp(timer->kind, "tidy") == 0)
         return tidy(app, timer, err);
+    if (strcmp(timer->kind, "wake") == 0)
+        return wake_threads(app, timer, err);
     return request_timer(app, timer, err);
 }
 

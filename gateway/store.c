@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum {
-    SCHEMA_VERSION = 1,
     MAX_SCHEMA_BYTES = 64 * 1024,
     KEYS_PER_SLICE = 2000, /* of tidying: some milliseconds */
 };
@@ -61,16 +60,21 @@ static bool migrate(struct store *s, enum db_mode mode, struct err *err)
     int64_t version;
     if (!schema_version(s, &version, err))
         return false;
-    if (version > SCHEMA_VERSION)
+    if (version > (int64_t)COUNT(MIGRATIONS))
         return fail(
             err, ERR_INVALID,
-            "store: it has schema %lld and this program knows up to %d: run the newer program",
-            (long long)version, SCHEMA_VERSION);
-    if (version == SCHEMA_VERSION)
+            "store: it has schema %lld and this program knows up to %zu: run the newer program",
+            (long long)version, COUNT(MIGRATIONS));
+    if (version == (int64_t)COUNT(MIGRATIONS))
         return true;
     if (mode == DB_READ_ONLY)
         return fail(err, ERR_MISSING, "store: it is empty or old; `signoff serve` sets it up");
-    return store_begin(s, err) && db_script(s->db, in_dialect(&a, SCHEMA_SQL), err) &&
+    if (!store_begin(s, err))
+        return false;
+    for (; version < (int64_t)COUNT(MIGRATIONS); version++)
+        if (!db_script(s->db, in_dialect(&a, MIGRATIONS[version]), err))
+            return false;
+    return store_meta_set(s, "schema", arena_printf(&a, "%lld", (long long)version), err) &&
            store_commit(s, err);
 }
 

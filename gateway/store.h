@@ -98,6 +98,10 @@ bool store_thread_of_conversation(struct store *s, struct arena *a, const char *
 /* Gives a root and its children the conversation that their first message opened. */
 bool store_set_conversation(struct store *s, const char *root, const char *channel,
                             const char *dest, const char *in_thread, struct err *err) NODISCARD;
+/* Marks a slice of the threads that are not over, from *at ("": from the beginning), which then
+ * says where the next slice begins; NULL: all is done. */
+bool store_wake_threads(struct store *s, struct arena *a, const char **at, struct err *err)
+    NODISCARD;
 bool store_children(struct store *s, struct arena *a, const char *parent, const char ***ids,
                     size_t *count, struct err *err) NODISCARD;
 
@@ -138,7 +142,7 @@ bool store_get_request(struct store *s, struct arena *a, const char *id, struct 
 /* By id, by a unique beginning of one, or by code (the newest that has it). */
 bool store_find_request(struct store *s, struct arena *a, const char *id_or_code,
                         struct request_row *out, struct err *err) NODISCARD;
-/* Is the code free among the requests since `since_ms`? */
+/* Is the code free among the requests since `since_ms`, and how many are they? */
 bool store_code_is_free(struct store *s, struct arena *a, const char *code, int64_t since_ms,
                         bool *is_free, int64_t *taken, struct err *err) NODISCARD;
 /* The atomic change from open: *won is false when it was decided already. */

@@ -48,8 +48,9 @@ bool store_add_request(struct store *s, const struct request_row *r, struct err 
     return db_run(s->db,
                   "INSERT INTO requests (id, code, thread, kind, status, call, tool, canonical, "
                   "digest, view, "
-                  "policy, requester, raised_at_ms, expires_at_ms, asked, callback) "
-                  "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)",
+                  "policy, requester, raised_at_ms, expires_at_ms, asked, callback, number) "
+                  "VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,"
+                  "(SELECT COALESCE(MAX(number), 0) + 1 FROM requests))",
                   DB_ARGS(db_text(r->id), db_text(r->code), db_text(r->thread), db_text(r->kind),
                           db_text(r->status), db_int(r->call), db_text(r->tool),
                           db_text(r->canonical), db_text(r->digest), db_text(r->view),
@@ -101,7 +102,9 @@ bool store_code_is_free(struct store *s, struct arena *a, const char *code, int6
     struct db_rows rows;
     if (!db_query(s->db, a,
                   "SELECT (SELECT COUNT(*) FROM requests WHERE code = $1 AND raised_at_ms > $2), "
-                  "(SELECT COUNT(*) FROM requests WHERE raised_at_ms > $2)",
+                  "(SELECT COALESCE(MAX(number), 0) FROM requests) - COALESCE((SELECT number - 1 "
+                  "FROM requests WHERE raised_at_ms > $2 ORDER BY raised_at_ms, id LIMIT 1), "
+                  "(SELECT MAX(number) FROM requests), 0)",
                   DB_ARGS(db_text(code), db_int(since_ms)), &rows, err))
         return false;
     *is_free = db_cell_int(&rows, 0, 0) == 0;

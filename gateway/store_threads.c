@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { WAKE_PER_SLICE = 1000 };
+
 #define THREAD_COLUMNS                                                                             \
     "id, agent, pipeline, parent, root, run, status, paused, waiting, title, requester, channel, " \
     "dest, in_thread, repo, outcome, created_at_ms, updated_at_ms, steps, tokens, cost, "          \
@@ -285,6 +287,20 @@ bool store_dirty_threads(struct store *s, struct arena *a, int64_t limit, const 
 {
     return id_list(s, a, "SELECT id FROM threads WHERE dirty = 1 ORDER BY id LIMIT $1",
                    db_int(limit), ids, count, err);
+}
+
+bool store_wake_threads(struct store *s, struct arena *a, const char **at, struct err *err)
+{
+    struct db_rows rows;
+    const char *from = *at;
+    if (!db_query(s->db, a, "SELECT id FROM threads WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
+                  DB_ARGS(db_text(from), db_int(WAKE_PER_SLICE - 1)), &rows, err))
+        return false;
+    *at = rows.count > 0 ? db_cell_text(&rows, 0, 0) : NULL;
+    return db_run(s->db,
+                  "UPDATE threads SET dirty = 1 WHERE id > $1 AND id <= $2 AND "
+                  "status IN ('running','waiting','paused')",
+                  DB_ARGS(db_text(from), db_text(*at == NULL ? "~" : *at)), err);
 }
 
 bool store_children(struct store *s, struct arena *a, const char *parent, const char ***ids,

@@ -189,7 +189,7 @@ bool store_next_due(struct store *s, struct arena *a, int64_t *at_ms, struct err
     if (!db_query(s->db, a,
                   "SELECT (SELECT MIN(due_at_ms) FROM timers), "
                   "(SELECT MIN(due_at_ms) FROM deliveries WHERE state = 'due'), "
-                  "(SELECT MIN(due_at_ms) FROM tool_runs WHERE state <> 'ended' AND state = 'due')",
+                  "(SELECT MIN(due_at_ms) FROM tool_runs WHERE state = 'due')",
                   DB_NO_ARGS, &rows, err))
         return false;
     *at_ms = INT64_MAX;
@@ -284,9 +284,8 @@ bool store_due_tool_runs(struct store *s, struct arena *a, int64_t now_ms,
 {
     struct db_rows rows;
     if (!db_query(s->db, a,
-                  "SELECT " RUN_COLUMNS
-                  " FROM tool_runs WHERE state <> 'ended' AND state = 'due' AND "
-                  "due_at_ms <= $1 ORDER BY due_at_ms, id LIMIT 100",
+                  "SELECT " RUN_COLUMNS " FROM tool_runs WHERE state = 'due' AND due_at_ms <= $1 "
+                                        "ORDER BY due_at_ms, id LIMIT 100",
                   DB_ARGS(db_int(now_ms)), &rows, err))
         return false;
     read_runs(a, &rows, out, count);

@@ -695,6 +695,56 @@ Test(store, says_what_is_due_next)
     store_close(&s);
 }
 
+Test(store, wakes_threads_by_slices)
+{
+    struct store s = opened();
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    const char *at = "";
+    int slices = 0;
+    MUST(store_begin(&s, &trouble));
+    for (int i = 0; i < 2500; i++)
+        add_thread(&s, &a, arena_printf(&a, "t_%d", i), "bot", i);
+    MUST(db_run(s.db, "UPDATE threads SET dirty = 0", DB_NO_ARGS, &trouble));
+    MUST(store_set_thread(&s, "t_7", THREAD_DONE, NULL, "done", &trouble));
+    MUST(store_commit(&s, &trouble));
+    for (; at != NULL; slices++)
+        MUST(store_wake_threads(&s, &a, &at, &trouble));
+    cr_expect_eq(slices, 3);
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM threads WHERE dirty = 1"), 2499, "not t_7");
+    store_close(&s);
+}
+
+Test(store, of_the_first_version_is_brought_up_to_date)
+{
+    struct store s = opened();
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    bool is_free;
+    int64_t taken;
+    for (int i = 0; i < 3; i++) {
+        struct request_row r = request_row(arena_printf(&a, "r_%d", i), "1", 100 + i);
+        MUST(store_add_request(&s, &r, &trouble));
+    }
+    add_delivery(&s, "d_1", "one", 10);
+    add_delivery(&s, "d_2", "one", 10);
+    /* As the first version left it. */
+    MUST(db_script(s.db,
+                   "DROP INDEX requests_number; ALTER TABLE requests DROP COLUMN number;"
+                   "DROP INDEX deliveries_edit; DROP INDEX tool_runs_due;"
+                   "UPDATE deliveries SET state = 'due';"
+                   "UPDATE meta SET value = '1' WHERE key = 'schema'",
+                   &trouble));
+    store_close(&s);
+    s = opened();
+    MUST(store_code_is_free(&s, &a, "1", 100, &is_free, &taken, &trouble));
+    cr_expect_eq(taken, 2, "%lld", (long long)taken);
+    cr_expect_str_eq(due(&s, &a, 20), "d_1");
+    struct request_row r = request_row("r_9", "9", 200);
+    MUST(store_add_request(&s, &r, &trouble));
+    MUST(store_code_is_free(&s, &a, "9", 0, &is_free, &taken, &trouble));
+    cr_expect_eq(taken, 4);
+    store_close(&s);
+}
+
 Test(store, keeps_logins_for_one_use_and_sessions_for_their_time)
 {
     struct store s = opened();

@@ -1,0 +1,16 @@
+-- migration 2: what is asked for often is found by an index, however much the store holds.
+
+-- How many requests were raised before: with it the requests of a time are counted by two look-ups.
+ALTER TABLE requests ADD COLUMN number {int64};
+UPDATE requests SET number = counted.number FROM
+    (SELECT id, ROW_NUMBER() OVER (ORDER BY raised_at_ms, id) AS number FROM requests) AS counted
+    WHERE counted.id = requests.id;
+CREATE UNIQUE INDEX requests_number ON requests (number);
+
+CREATE INDEX deliveries_edit ON deliveries (replaces) WHERE replaces IS NOT NULL;
+CREATE INDEX tool_runs_due ON tool_runs (due_at_ms) WHERE state = 'due';
+
+-- Of a lane one is due at a time; those behind it are queued.
+UPDATE deliveries SET state = 'queued' WHERE state = 'due' AND EXISTS
+    (SELECT 1 FROM deliveries AS e WHERE e.lane = deliveries.lane AND
+     (e.state = 'sending' OR (e.state = 'due' AND e.number < deliveries.number)));
