@@ -285,7 +285,7 @@ bool store_due_tool_runs(struct store *s, struct arena *a, int64_t now_ms,
     struct db_rows rows;
     if (!db_query(s->db, a,
                   "SELECT " RUN_COLUMNS " FROM tool_runs WHERE state = 'due' AND due_at_ms <= $1 "
-                                        "ORDER BY due_at_ms, id LIMIT 100",
+                  "ORDER BY due_at_ms, id LIMIT 100",
                   DB_ARGS(db_int(now_ms)), &rows, err))
         return false;
     read_runs(a, &rows, out, count);
