@@ -57,6 +57,14 @@ void app_forget_command(struct app *app, const char *id)
     add_id_action(app, ACTION_FORGET, id);
 }
 
+void app_sweep_commands(struct app *app, const char *const *keep, size_t n_keep)
+{
+    struct action *act = add_action(app);
+    act->kind = ACTION_SWEEP;
+    act->keep = keep;
+    act->n_keep = n_keep;
+}
+
 void app_changed(struct app *app, const char *thread)
 {
     for (struct action *act = app->actions; act != NULL; act = act->next)
@@ -79,7 +87,8 @@ void actions_drop(struct app *app, struct action **from)
 }
 
 /* A command that could not even be handed to its edge is an ending like others. */
-static void post_not_started(struct app *app, const char *id, const char *why)
+static void post_ending(struct app *app, const char *id, enum command_outcome outcome,
+                        const char *why)
 {
     struct command_result *result = calloc(1, sizeof *result);
     if (result == NULL)
@@ -87,22 +96,30 @@ static void post_not_started(struct app *app, const char *id, const char *why)
     result->letter.kind = LETTER_COMMAND;
     result->letter.free_fn = NULL;
     result->id = arena_strdup(&result->arena, id);
-    result->outcome = COMMAND_NOT_STARTED;
+    result->outcome = outcome;
     result->error = arena_strdup(&result->arena, why);
     result->output = (struct span){"", 0};
     mailbox_post_always(app->mailbox, &result->letter);
 }
 
-static void perform_command(struct app *app, const struct action *act)
+static void perform_start(struct app *app, const struct command_spec *command)
 {
     struct err err = ERR_INIT;
-    bool ok = act->kind == ACTION_COMMAND ? children_run(app->children, &act->command, &err)
-                                          : children_find(app->children, act->id, &err);
-    const char *id = act->kind == ACTION_COMMAND ? act->command.id : act->id;
-    if (ok)
+    if (children_run(app->children, command, &err))
         return;
-    log_warn("command.refused", L_STR("id", id), L_STR("why", err.text));
-    post_not_started(app, id, err.text);
+    log_warn("command.refused", L_STR("id", command->id), L_STR("why", err.text));
+    post_ending(app, command->id, err.kind == ERR_TRANSIENT ? COMMAND_HELD_UP : COMMAND_NOT_STARTED,
+                err.text);
+}
+
+/* Who cannot look must not say that nothing ran. */
+static void perform_find(struct app *app, const char *id)
+{
+    struct err err = ERR_INIT;
+    if (children_find(app->children, id, &err) || err.kind == ERR_CONFLICT)
+        return; /* found, or followed already: the letter comes */
+    log_warn("command.not_found", L_STR("id", id), L_STR("why", err.text));
+    post_ending(app, id, COMMAND_UNKNOWN, err.text);
 }
 
 static void perform_call(struct app *app, struct http_job *job)
@@ -125,14 +142,19 @@ void actions_perform(struct app *app)
             perform_call(app, act->call);
             break;
         case ACTION_COMMAND:
+            perform_start(app, &act->command);
+            break;
         case ACTION_FIND:
-            perform_command(app, act);
+            perform_find(app, act->id);
             break;
         case ACTION_KILL:
             children_kill(app->children, act->id);
             break;
         case ACTION_FORGET:
             children_forget(app->children, act->id);
+            break;
+        case ACTION_SWEEP:
+            children_sweep(app->children, act->keep, act->n_keep);
             break;
         case ACTION_CHANGED:
             reader_changed(app->reader, act->id);

@@ -44,12 +44,15 @@ struct action {
         ACTION_FIND,
         ACTION_KILL,
         ACTION_FORGET,
+        ACTION_SWEEP,
         ACTION_CHANGED
     } kind;
     struct http_answer *answer;
     struct http_job *call;
     struct command_spec command;
-    const char *id; /* of a command or a thread */
+    const char *id;          /* of a command or a thread */
+    const char *const *keep; /* of ACTION_SWEEP */
+    size_t n_keep;
 };
 
 struct app {
@@ -86,6 +89,7 @@ void app_command(struct app *app,
 void app_find_command(struct app *app, const char *id);
 void app_kill_command(struct app *app, const char *id);
 void app_forget_command(struct app *app, const char *id);
+void app_sweep_commands(struct app *app, const char *const *keep, size_t n_keep);
 void app_changed(struct app *app, const char *thread); /* streams and pages */
 
 /* Drops what a rolled-back letter wanted: from *from to the end. */
@@ -176,6 +180,8 @@ bool tool_reply(struct app *app, const struct http_job *job, struct err *err) NO
 bool tool_due(struct app *app, struct tool_run_row *run, struct err *err) NODISCARD;
 /* At start: what was under way is found again. */
 bool tool_recover(struct app *app, struct err *err) NODISCARD;
+/* Files of commands that nobody waits for go: a gateway that was killed left them. */
+bool tool_sweep(struct app *app, struct err *err) NODISCARD;
 /* Asks every GitHub source for merges that were missed. */
 bool tool_reconcile(struct app *app, struct err *err) NODISCARD;
 

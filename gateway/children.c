@@ -7,6 +7,7 @@
 #include "gateway/command_runner.h"
 #include "gateway/thread.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -24,7 +25,10 @@
 
 enum {
     LOCK_POLL_MS = 100,
-    START_WITHIN_MS = 30000, /* a runner that comes later does not begin */
+    START_WITHIN_MS = 30000,   /* a runner that comes later does not begin … */
+    REFUSAL_FOR_S = 60,        /* … so that a refusal may go after that */
+    MOST_FOUND = CHILDREN_MAX, /* beyond what is running: found ones that never began */
+    MOST_LISTED = CHILDREN_MAX + MOST_FOUND,
     FILE_NAME_SIZE = COMMAND_ID_MAX + 16,
     MAX_OUTPUT_FILE = COMMAND_MAX_OUTPUT + 256,
 };
@@ -44,6 +48,7 @@ struct child {
     enum child_state state;
     int order_fd; /* CHILD_TO_START */
     int pidfd;    /* CHILD_OURS */
+    bool complained;
 };
 
 struct children {
@@ -148,34 +153,35 @@ static struct lock_facts read_lock(struct children *c, const char *id)
     return facts;
 }
 
-/* No runner came: none shall, from now on. NULL: one came meanwhile after all. */
-static struct command_result *refuse_late_runners(struct children *c, const char *id)
+/* No runner came: none shall, from now on. NULL: one came meanwhile after all, or that cannot be
+ * written now and is tried again. */
+static struct command_result *refuse_late_runners(struct children *c, struct child *child)
 {
+    const char *id = child->id;
     struct err err = ERR_INIT;
     int fd;
     switch (command_claim(c->dir_fd, id, "gateway", "refused\n", &fd, &err)) {
     case CLAIM_MADE:
         close(fd);
-        return without_ending(c, id, COMMAND_NOT_STARTED, "its runner never began");
+        return without_ending(c, id, COMMAND_HELD_UP, "its runner never began");
     case CLAIM_TAKEN:
         return NULL;
     case CLAIM_FAILED:
-        log_error("command.claim_failed", L_STR("id", id), L_STR("error", err.text));
-        return without_ending(c, id, COMMAND_UNKNOWN, err.text);
+        if (!child->complained)
+            log_error("command.claim_failed", L_STR("id", id), L_STR("error", err.text));
+        child->complained = true;
+        return NULL;
     }
     UNREACHABLE();
 }
 
 /* NULL: its runner lives and holds the lock. */
-static struct command_result *settle(struct children *c, const char *id)
+static struct command_result *settle(struct children *c, struct child *child)
 {
+    const char *id = child->id;
     struct lock_facts lock = read_lock(c, id);
-    if (!lock.exists) {
-        struct command_result *refused = refuse_late_runners(c, id);
-        if (refused != NULL)
-            return refused;
-        lock = read_lock(c, id);
-    }
+    if (!lock.exists)
+        return refuse_late_runners(c, child);
     if (lock.is_held)
         return NULL;
     /* Only now: the ending is written before the lock is let go. */
@@ -184,7 +190,7 @@ static struct command_result *settle(struct children *c, const char *id)
     if (command_ending_read(c->dir_fd, id, &ending, &err))
         return result_new(c, id, &ending);
     if (lock.is_refusal)
-        return without_ending(c, id, COMMAND_NOT_STARTED, "its runner never began");
+        return without_ending(c, id, COMMAND_HELD_UP, "its runner never began");
     if (err.kind == ERR_MISSING)
         return without_ending(c, id, COMMAND_UNKNOWN, "its runner ended without a word");
     return without_ending(c, id, COMMAND_UNKNOWN, err.text);
@@ -228,7 +234,7 @@ static struct command_result *start_child(struct children *c, struct child *chil
     child->order_fd = -1;
     if (why != 0) {
         log_error("command.runner_failed", L_STR("id", child->id), L_STR("error", strerror(why)));
-        return settle(c, child->id);
+        return without_ending(c, child->id, COMMAND_HELD_UP, strerror(why));
     }
     child->pidfd = pidfd_open(pid, 0);
     child->state = child->pidfd >= 0 ? CHILD_OURS : CHILD_FOUND;
@@ -266,7 +272,9 @@ static struct command_result *reap(struct children *c, struct child *child)
     close(child->pidfd);
     child->pidfd = -1;
     child->state = CHILD_FOUND;
-    return settle(c, child->id);
+    if (!read_lock(c, child->id).exists) /* nobody else has its order, so nobody needs refusing */
+        return without_ending(c, child->id, COMMAND_HELD_UP, "its runner could not begin");
+    return settle(c, child);
 }
 
 /* NULL: no result yet. */
@@ -280,7 +288,7 @@ static struct command_result *look_at(struct children *c, struct child *child)
     case CHILD_TO_FIND:
     case CHILD_FOUND:
         child->state = CHILD_FOUND;
-        return settle(c, child->id);
+        return settle(c, child);
     }
     UNREACHABLE();
 }
@@ -309,8 +317,8 @@ static void forget(struct children *c, struct child *child)
 }
 
 /* The list as it is now; the wishes are taken over. False: stop. */
-static bool take_wishes(struct children *c, struct child *all[CHILDREN_MAX],
-                        bool kill_now[CHILDREN_MAX], size_t *n)
+static bool take_wishes(struct children *c, struct child *all[MOST_LISTED],
+                        bool kill_now[MOST_LISTED], size_t *n)
 {
     *n = 0;
     pthread_mutex_lock(&c->lock);
@@ -326,7 +334,7 @@ static bool take_wishes(struct children *c, struct child *all[CHILDREN_MAX],
 
 static void wait_for_something(struct children *c, struct child *const *all, size_t n)
 {
-    struct pollfd fds[CHILDREN_MAX + 1] = {{.fd = c->wake_fd, .events = POLLIN}};
+    struct pollfd fds[MOST_LISTED + 1] = {{.fd = c->wake_fd, .events = POLLIN}};
     nfds_t n_fds = 1;
     int timeout_ms = -1;
     for (size_t i = 0; i < n; i++) {
@@ -343,8 +351,8 @@ static void wait_for_something(struct children *c, struct child *const *all, siz
 static void *run(void *arg)
 {
     struct children *c = arg;
-    struct child *all[CHILDREN_MAX];
-    bool kill_now[CHILDREN_MAX];
+    struct child *all[MOST_LISTED];
+    bool kill_now[MOST_LISTED];
     size_t n;
     while (take_wishes(c, all, kill_now, &n)) {
         for (size_t i = 0; i < n; i++) {
@@ -453,7 +461,8 @@ static bool add_child(struct children *c, const char *id, enum child_state state
     child->pidfd = -1;
     pthread_mutex_lock(&c->lock);
     bool known = find_child(c, id) != NULL;
-    bool room = c->count < CHILDREN_MAX;
+    /* One that may be running is followed, however many there are. */
+    bool room = c->count < (state == CHILD_TO_FIND ? MOST_LISTED : CHILDREN_MAX);
     if (!known && room) {
         child->next = c->list;
         c->list = child;
@@ -522,17 +531,64 @@ void children_kill(struct children *c, const char *id)
     wake(c);
 }
 
+/* A runner that was started before the refusal may come for START_WITHIN_MS. */
+static bool is_needed(struct children *c, const char *lock_name, const struct lock_facts *lock)
+{
+    struct stat st;
+    return lock->is_refusal && fstatat(c->dir_fd, lock_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           clock_unix_ms() / 1000 - st.st_mtime < REFUSAL_FOR_S;
+}
+
 void children_forget(struct children *c, const char *id)
 {
     /* The lock last: while it is there, the id is taken. */
     static const char *const endings[] = {"out", "exit-new", "exit", "runner", "gateway", "lock"};
     if (!command_id_is_valid(id))
         return;
+    struct lock_facts lock = read_lock(c, id);
     for (size_t i = 0; i < COUNT(endings); i++) {
         char name[FILE_NAME_SIZE];
         file_name(name, id, endings[i]);
-        (void)unlinkat(c->dir_fd, name, 0);
+        if (strcmp(endings[i], "lock") != 0 || !is_needed(c, name, &lock))
+            (void)unlinkat(c->dir_fd, name, 0);
     }
+}
+
+static bool is_among(const char *id, const char *const *list, size_t n)
+{
+    bool found = false;
+    for (size_t i = 0; i < n && !found; i++)
+        found = strcmp(list[i], id) == 0;
+    return found;
+}
+
+/* "x_1.2.exit" → "x_1.2". */
+static bool id_of_file(const char *name, char out[COMMAND_ID_MAX + 1])
+{
+    const char *dot = strrchr(name, '.');
+    size_t len = dot == NULL ? 0 : (size_t)(dot - name);
+    if (len == 0 || len > COMMAND_ID_MAX)
+        return false;
+    memcpy(out, name, len);
+    out[len] = '\0';
+    return command_id_is_valid(out);
+}
+
+void children_sweep(struct children *c, const char *const *keep, size_t n_keep)
+{
+    char id[COMMAND_ID_MAX + 1];
+    DIR *folder = opendir(c->state_dir);
+    for (const struct dirent *e; folder != NULL && (e = readdir(folder)) != NULL;) {
+        if (!id_of_file(e->d_name, id) || is_among(id, keep, n_keep))
+            continue;
+        /* CONFLICT: it is followed already. */
+        if (!read_lock(c, id).is_held)
+            children_forget(c, id);
+        else if (!children_find(c, id, NULL))
+            continue;
+    }
+    if (folder != NULL)
+        closedir(folder);
 }
 
 size_t children_count(struct children *c)

@@ -30,7 +30,9 @@ enum command_outcome {
     COMMAND_SIGNALED,    /* ended by a signal that we did not send; see signo */
     COMMAND_TIMED_OUT,   /* ended by us: over timeout_ms */
     COMMAND_KILLED,      /* ended by us: children_kill(), or the machine went down */
-    COMMAND_NOT_STARTED, /* certainly nothing ran: see error */
+    COMMAND_NOT_STARTED, /* certainly nothing ran, and it would not the next time: see error */
+    COMMAND_HELD_UP,     /* certainly nothing ran, for a reason that passes (no memory, a full disk,
+                            a gateway that ended before the start): it may be started under a new id */
     COMMAND_UNKNOWN,     /* may have run, wholly or in part; nobody knows */
 };
 
@@ -44,7 +46,7 @@ struct command_result {
     enum command_outcome outcome;
     int exit_code;        /* EXITED */
     int signo;            /* SIGNALED */
-    const char *error;    /* NOT_STARTED, UNKNOWN: a sentence; else "" */
+    const char *error;    /* NOT_STARTED, HELD_UP, UNKNOWN: a sentence; else "" */
     struct span output;   /* as it came, maybe not UTF-8; NUL-terminated beyond its length. When
                              truncated: the first and the last half, with a line between them
                              that says how many bytes are missing */
@@ -70,15 +72,20 @@ bool children_run(struct children *c, const struct command_spec *spec, struct er
 
 /* After a restart, for an id that is not running here (CONFLICT): what became of a command whose
  * children_run() may have happened. Still running: the letter comes when it ends. Never started: it
- * never will be from now on. */
+ * never will be from now on (HELD_UP). */
 bool children_find(struct children *c, const char *id, struct err *err) NODISCARD;
 
-/* TERM to the process group, KILL after its grace; the result is then KILLED (NOT_STARTED if it had
- * not begun), unless it ended by itself before. Works on found ones. Without effect if it is not
+/* TERM to the process group, KILL after its grace; the result is then KILLED, also if it had not
+ * begun, unless it ended by itself before. Works on found ones. Without effect if it is not
  * running or being found here. */
 void children_kill(struct children *c, const char *id);
 
-/* Removes the files of a command that has ended, once its result is stored. Blocks on the disk. */
+/* Removes the files of a command that has ended, once its result is stored. Blocks on the disk. A
+ * refusal stays for as long as a late runner might still come. */
 void children_forget(struct children *c, const char *id);
+
+/* Forgets every command whose id is not in `keep`; one that still runs is found first, so that a
+ * letter tells of its end. What a gateway that was killed could not forget goes this way. */
+void children_sweep(struct children *c, const char *const *keep, size_t n_keep);
 
 size_t children_count(struct children *c); /* running or being found now */

@@ -27,7 +27,8 @@ enum {
     DEFAULT_OUTPUT = 256 * 1024,
     FILE_NAME_SIZE = COMMAND_ID_MAX + 16,
     OUTPUT_AFTER_END_MS = 1000, /* a background process may hold the pipe open for ever */
-    WRITE_RETRIES = 300,        /* of the ending, one a second: the disk may be full for a while */
+    RETRY_S = 1,          /* the ending is written again and again while the disk is full … */
+    RETRY_LONGEST_S = 30, /* … less and less often */
     EXIT_TAKEN = 75,
 };
 
@@ -205,12 +206,15 @@ enum command_claim command_claim(int dir_fd, const char *id, const char *who, co
     bool ready = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
                  write_all(fd, text, strlen(text)) && fsync(fd) == 0;
     bool linked = ready && linkat(dir_fd, temporary, dir_fd, name, 0) == 0;
+    bool durable = linked && fsync(dir_fd) == 0;
     int why = errno;
     unlinkat(dir_fd, temporary, 0);
-    if (linked && fsync(dir_fd) == 0) {
+    if (durable) {
         *out_fd = fd;
         return CLAIM_MADE;
     }
+    if (linked) /* a claim that fails leaves none: nothing ran under this id */
+        unlinkat(dir_fd, name, 0);
     if (fd >= 0)
         close(fd);
     if (ready && !linked && why == EEXIST)
@@ -234,6 +238,8 @@ const char *command_outcome_name(enum command_outcome outcome)
         return "killed";
     case COMMAND_NOT_STARTED:
         return "not_started";
+    case COMMAND_HELD_UP:
+        return "held_up";
     case COMMAND_UNKNOWN:
         return "unknown";
     }
@@ -446,7 +452,9 @@ static bool begin_command(struct command *c, int out, struct err *err)
     int why = posix_spawnp(&c->pid, order->argv[0], &files, &attr, order->argv, order->env);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attr);
-    return why == 0 || fail(err, ERR_INVALID, "%s: %s", order->argv[0], strerror(why));
+    bool passes = why == EAGAIN || why == ENOMEM || why == EMFILE || why == ENFILE;
+    return why == 0 ||
+           fail(err, passes ? ERR_TRANSIENT : ERR_INVALID, "%s: %s", order->argv[0], strerror(why));
 }
 
 static void stop_command(struct command *c, enum stopping why, int64_t now_ms)
@@ -611,10 +619,10 @@ static bool was_told_to_stop(void)
 
 static bool check_beginning(const struct order *order, struct err *err)
 {
-    if (clock_monotonic_ms() > order->start_by_ms)
-        return fail(err, ERR_CONFLICT, "the runner came too late");
     if (was_told_to_stop())
         return fail(err, ERR_CONFLICT, "it was stopped before it began");
+    if (clock_monotonic_ms() > order->start_by_ms)
+        return fail(err, ERR_TRANSIENT, "the runner came too late");
     int fd = open(order->cwd, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return fail(err, ERR_INVALID, "%s: %s", order->cwd, strerror(errno));
@@ -657,20 +665,37 @@ static void drop_order_file(void)
     }
 }
 
+/* Nothing ran: for good, for now, or because somebody stopped it (CONFLICT). */
+static enum command_outcome outcome_without_start(enum err_kind why)
+{
+    return why == ERR_TRANSIENT  ? COMMAND_HELD_UP
+           : why == ERR_CONFLICT ? COMMAND_KILLED
+                                 : COMMAND_NOT_STARTED;
+}
+
+/* What ended is written down however long that takes: while the lock is held everybody waits for
+ * it, and without it nobody would ever know. Only a folder that is gone is given up. */
+static int write_ending(const struct order *order, int dir_fd, const struct command_ending *ending)
+{
+    struct stat st;
+    for (unsigned wait_s = RETRY_S; !command_ending_write(dir_fd, order->id, ending, NULL);) {
+        if (fstat(dir_fd, &st) != 0 || st.st_nlink == 0)
+            return 1;
+        sleep(wait_s);
+        wait_s = wait_s * 2 < RETRY_LONGEST_S ? wait_s * 2 : RETRY_LONGEST_S;
+    }
+    return 0;
+}
+
 static int run_claimed(const struct order *order, int dir_fd)
 {
     struct command_ending ending = {0};
     struct err err = ERR_INIT;
     if (!run_command(order, dir_fd, &ending, &err)) {
-        ending.outcome = COMMAND_NOT_STARTED;
+        ending.outcome = outcome_without_start(err.kind);
         snprintf(ending.error, sizeof ending.error, "%s", err.text);
     }
-    for (int i = 0; i < WRITE_RETRIES; i++) {
-        if (command_ending_write(dir_fd, order->id, &ending, &err))
-            return 0;
-        sleep(1);
-    }
-    return 1;
+    return write_ending(order, dir_fd, &ending);
 }
 
 static int run_order(const struct order *order)

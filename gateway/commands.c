@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-enum { TAIL_BYTES = 4000 };
+enum {
+    TAIL_BYTES = 4000,
+    PAUSED_LOOK_MS = 1000,
+};
 
 /* ---- starting ---------------------------------------------------------------------------- */
 
@@ -267,6 +270,7 @@ static const char *outcome_word(const struct command_result *r)
     case COMMAND_SIGNALED:
     case COMMAND_TIMED_OUT:
     case COMMAND_NOT_STARTED:
+    case COMMAND_HELD_UP:
         return "failed";
     case COMMAND_KILLED:
         return "killed";
@@ -289,6 +293,7 @@ const char *command_ending_text(struct app *app, const struct command_result *r,
     case COMMAND_KILLED:
         return "killed";
     case COMMAND_NOT_STARTED:
+    case COMMAND_HELD_UP:
         return arena_printf(app->a, "not started: %s", r->error);
     case COMMAND_UNKNOWN:
         return arena_printf(app->a, "unknown: %s", r->error);
@@ -396,23 +401,70 @@ static bool leave_environment(struct app *app, const struct tool_run_row *run,
     return wake_waiting(app, environment, err);
 }
 
-bool command_ended(struct app *app, struct tool_run_row *run, const struct command_result *r,
-                   struct err *err)
+static bool conclude(struct app *app, struct tool_run_row *run, const struct command_result *r,
+                     struct err *err)
 {
     const struct json *spec = json_parse_own(app->a, run->spec);
-    if (r->outcome == COMMAND_NOT_STARTED && strcmp(run->state, "found") == 0) {
-        /* The gateway died between the commit and the spawn: nothing ran, and nothing under that id
-         * ever will, so this is the first start and not a second. */
-        run->attempt++;
-        run->state = "running";
-        start_command(app, run);
-        return store_set_tool_run(&app->store, run, err) &&
-               db_run(app->store.db, "UPDATE tool_runs SET spec = $2 WHERE id = $1",
-                      DB_ARGS(db_text(run->id), db_text(run->spec)), err);
-    }
     const char *outcome = outcome_word(r);
     if (!tool_end_run(app, run, err) || !leave_environment(app, run, spec, outcome, err))
         return false;
     return strcmp(run->kind, "command") == 0 ? conclude_command(app, run, spec, r, outcome, err)
                                              : conclude_stage(app, run, spec, r, outcome, err);
+}
+
+/* Under a new id; nothing ran under the old one and nothing ever will, so this is still the first
+ * start and not a second. */
+static bool start_again(struct app *app, struct tool_run_row *run, struct err *err)
+{
+    run->attempt++;
+    run->state = "running";
+    start_command(app, run);
+    return store_set_tool_run(&app->store, run, err);
+}
+
+/* What held up a start may last; the world has gone on meanwhile. *why NULL: it may still start. */
+static bool check_again(struct app *app, const struct tool_run_row *run,
+                        const struct thread_row *row, const char **why, struct err *err)
+{
+    const struct tool *tool =
+        strcmp(run->kind, "command") == 0 ? config_tool(app->config, run->name) : NULL;
+    const char *sha = json_text_or(json_parse_own(app->a, run->spec), "sha", "");
+    *why = NULL;
+    return tool == NULL || environment_refuses(app, &tool->target, sha, row->t.requester, why, err);
+}
+
+static bool end_without_start(struct app *app, struct tool_run_row *run,
+                              enum command_outcome outcome, const char *why, struct err *err)
+{
+    struct command_result r = {.outcome = outcome, .error = why, .output = {"", 0}};
+    return conclude(app, run, &r, err);
+}
+
+bool command_due(struct app *app, struct tool_run_row *run, struct err *err)
+{
+    struct thread_row row;
+    const char *why;
+    if (!store_get_thread(&app->store, app->a, run->thread, &row, err))
+        return false;
+    if (thread_is_over(row.t.status))
+        return end_without_start(app, run, COMMAND_KILLED, "", err);
+    if (row.t.paused || app->paused_all) {
+        run->due_at_ms = app->now_ms + PAUSED_LOOK_MS;
+        return store_set_tool_run(&app->store, run, err);
+    }
+    if (!check_again(app, run, &row, &why, err))
+        return false;
+    return why == NULL ? start_again(app, run, err)
+                       : end_without_start(app, run, COMMAND_NOT_STARTED, why, err);
+}
+
+bool command_ended(struct app *app, struct tool_run_row *run, const struct command_result *r,
+                   struct err *err)
+{
+    if (r->outcome != COMMAND_HELD_UP || !tool_may_wait(app, run))
+        return conclude(app, run, r, err);
+    log_warn("command.held_up", L_STR("thread", run->thread), L_STR("name", run->name),
+             L_STR("why", r->error));
+    tool_wait(app, run);
+    return store_set_tool_run(&app->store, run, err);
 }

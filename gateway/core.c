@@ -310,7 +310,8 @@ static bool work_timer(struct app *app, void *what, struct err *err)
     if (strcmp(timer->kind, "checkpoint") == 0)
         return checkpoint(app, err);
     if (strcmp(timer->kind, "reconcile") == 0)
-        return tool_reconcile(app, err) && add_periodic(app, "reconcile", NULL, RECONCILE_MS, err);
+        return tool_sweep(app, err) && tool_reconcile(app, err) &&
+               add_periodic(app, "reconcile", NULL, RECONCILE_MS, err);
     if (strcmp(timer->kind, "tidy") == 0)
         return tidy(app, timer, err);
     if (strcmp(timer->kind, "wake") == 0)

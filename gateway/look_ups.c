@@ -184,12 +184,31 @@ static bool conclude_reconcile(struct app *app, struct tool_run_row *run, const 
     return true;
 }
 
+static const char *id_of_read(struct app *app, const struct tool_run_row *run)
+{
+    return arena_printf(app->a, "%s.%zu.%lld", run->id,
+                        json_count(json_parse_own(app->a, run->replies)), (long long)run->attempt);
+}
+
+bool look_up_command_id(struct app *app, const struct tool_run_row *run, const char **id,
+                        struct err *err)
+{
+    struct source_repo repo = {0};
+    struct thread_row row;
+    *id = NULL;
+    if (strcmp(run->kind, "read") != 0 && strcmp(run->kind, "fact") != 0)
+        return true;
+    if (!store_get_thread(&app->store, app->a, run->thread, &row, err))
+        return false;
+    if (repo_of(app, &row, &repo) && repo.path != NULL)
+        *id = id_of_read(app, run);
+    return true;
+}
+
 static bool start_read_command(struct app *app, struct tool_run_row *run,
                                const struct look_up_step *step, struct err *err)
 {
-    struct command_spec spec = {.id = arena_printf(app->a, "%s.%zu.%lld", run->id,
-                                                   json_count(json_parse_own(app->a, run->replies)),
-                                                   (long long)run->attempt),
+    struct command_spec spec = {.id = id_of_read(app, run),
                                 .argv = step->argv,
                                 .cwd = step->cwd,
                                 .env = argv_environment(app, NULL, run->thread, run->id),
@@ -376,6 +395,11 @@ bool look_up_command_ended(struct app *app, struct tool_run_row *run,
                            const struct command_result *r, struct err *err)
 {
     struct json *reply = json_object(app->a);
+    if (r->outcome == COMMAND_HELD_UP && tool_may_wait(app, run)) {
+        tool_wait(app, run);
+        run->attempt++;
+        return store_set_tool_run(&app->store, run, err);
+    }
     if (r->outcome != COMMAND_EXITED && run->attempt < MOST_READ_ATTEMPTS &&
         r->outcome != COMMAND_TIMED_OUT) {
         run->attempt++;

@@ -258,9 +258,10 @@ bool store_set_tool_run(struct store *s, const struct tool_run_row *run, struct 
 {
     return db_run(s->db,
                   "UPDATE tool_runs SET state = $2, replies = $3, attempt = $4, due_at_ms = $5, "
-                  "ended_at_ms = $6 WHERE id = $1",
+                  "ended_at_ms = $6, spec = $7 WHERE id = $1",
                   DB_ARGS(db_text(run->id), db_text(run->state), db_text(run->replies),
-                          db_int(run->attempt), db_int(run->due_at_ms), db_int(run->ended_at_ms)),
+                          db_int(run->attempt), db_int(run->due_at_ms), db_int(run->ended_at_ms),
+                          db_text(run->spec)),
                   err);
 }
 

@@ -26,6 +26,10 @@ bool tool_end_run(struct app *app, struct tool_run_row *run, struct err *err) NO
 bool tool_append_started(struct app *app, const struct thread_row *row, const struct effect *e,
                          const struct json *args, const char *run_id, struct err *err) NODISCARD;
 
+/* A command of ours that could not be started tries again, for a while. */
+bool tool_may_wait(struct app *app, const struct tool_run_row *run);
+void tool_wait(struct app *app, struct tool_run_row *run); /* due again */
+
 struct tool_ending {
     const char *thread, *tool, *outcome;
     int64_t call; /* the step's seq; 0: none */
@@ -43,6 +47,8 @@ bool command_run(struct app *app, struct thread_row *row, const struct effect *e
                  enum tool_start *out, struct err *err) NODISCARD;
 bool command_ended(struct app *app, struct tool_run_row *run, const struct command_result *r,
                    struct err *err) NODISCARD;
+/* One whose start was held up. */
+bool command_due(struct app *app, struct tool_run_row *run, struct err *err) NODISCARD;
 /* "exit 3", "timed out after 10m" … */
 const char *command_ending_text(struct app *app, const struct command_result *r,
                                 int64_t timeout_ms);
@@ -52,6 +58,9 @@ const char *command_ending_text(struct app *app, const struct command_result *r,
 bool look_up_run(struct app *app, struct thread_row *row, const struct effect *e,
                  enum tool_start *out, struct err *err) NODISCARD;
 bool look_up_go_on(struct app *app, struct tool_run_row *run, struct err *err) NODISCARD;
+/* The command that a running read waits for; *id NULL: it waits for an answer. */
+bool look_up_command_id(struct app *app, const struct tool_run_row *run, const char **id,
+                        struct err *err) NODISCARD;
 bool look_up_command_ended(struct app *app, struct tool_run_row *run,
                            const struct command_result *r, struct err *err) NODISCARD;
 bool look_up_reply(struct app *app, struct tool_run_row *run, const struct http_job *job,

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -324,7 +325,7 @@ Test(children, a_kill_ends_it_and_says_so, .timeout = 60)
     start_script("r2", "sleep 30");
     children_kill(children, "r2"); /* at once: it may not have begun */
     r = next_result();
-    cr_expect(r->outcome == COMMAND_KILLED || r->outcome == COMMAND_NOT_STARTED);
+    cr_expect_eq(r->outcome, COMMAND_KILLED);
     done(r);
     end();
 }
@@ -420,12 +421,14 @@ Test(children, one_that_never_began_is_refused_for_good, .timeout = 60)
 {
     begin();
     struct command_result *r = find("r1");
-    cr_expect_eq(r->outcome, COMMAND_NOT_STARTED);
+    cr_expect_eq(r->outcome, COMMAND_HELD_UP);
     done(r);
     r = find("r1");
-    cr_expect_eq(r->outcome, COMMAND_NOT_STARTED, "and stays so");
+    cr_expect_eq(r->outcome, COMMAND_HELD_UP, "and stays so");
     done(r);
-    /* The late runner. */
+    /* The late runner; that its letter was handled, and the folder swept, lets nobody in. */
+    children_forget(children, "r1");
+    children_sweep(children, NULL, 0);
     char mark[100];
     snprintf(mark, sizeof mark, "%s/mark", dir);
     const char *const argv[] = {"touch", mark, NULL};
@@ -448,6 +451,51 @@ Test(children, one_that_never_began_is_refused_for_good, .timeout = 60)
     end();
 }
 
+static bool has_file(const char *name)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return access(path, F_OK) == 0;
+}
+
+Test(children, sweeping_leaves_what_is_wanted_or_runs, .timeout = 60)
+{
+    begin();
+    start_script("old", "echo old");
+    struct command_result *r = next_result();
+    done(r);
+    start_script("kept", "echo kept");
+    r = next_result();
+    done(r);
+    char script[200];
+    snprintf(script, sizeof script, "echo $$ > %s/pid; sleep 1", dir);
+    start_script("runs", script);
+    (void)wait_for_file("pid");
+    const char *const keep[] = {"kept"};
+    children_sweep(children, keep, 1);
+    cr_expect(!has_file("old.lock") && !has_file("old.exit") && !has_file("old.out"));
+    cr_expect(has_file("kept.lock") && has_file("kept.exit"));
+    cr_expect(has_file("runs.lock"));
+    r = next_result();
+    cr_expect_str_eq(r->id, "runs");
+    cr_expect_eq(r->outcome, COMMAND_EXITED);
+    done(r);
+    /* An old refusal is of no use any more. */
+    r = find("never");
+    cr_expect_eq(r->outcome, COMMAND_HELD_UP);
+    done(r);
+    char lock[200];
+    snprintf(lock, sizeof lock, "%s/never.lock", dir);
+    struct timeval long_ago[2] = {{.tv_sec = clock_unix_ms() / 1000 - 61},
+                                  {.tv_sec = clock_unix_ms() / 1000 - 61}};
+    children_sweep(children, keep, 1);
+    cr_expect(has_file("never.lock"));
+    cr_assert_eq(utimes(lock, long_ago), 0);
+    children_sweep(children, keep, 1);
+    cr_expect(!has_file("never.lock"));
+    end();
+}
+
 Test(children, a_runner_does_not_begin_long_after_it_was_asked, .timeout = 60)
 {
     begin();
@@ -463,7 +511,7 @@ Test(children, a_runner_does_not_begin_long_after_it_was_asked, .timeout = 60)
     }
     waitpid(pid, NULL, 0);
     struct command_result *r = find("r1");
-    cr_expect_eq(r->outcome, COMMAND_NOT_STARTED);
+    cr_expect_eq(r->outcome, COMMAND_HELD_UP);
     cr_expect_str_eq(r->error, "the runner came too late");
     done(r);
     close(order);

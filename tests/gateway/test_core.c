@@ -1000,12 +1000,80 @@ Test(commands, that_the_last_process_committed_but_never_started_start_now)
     begin(w);
     MUST(tool_recover(&w->app, &trouble));
     commit(w);
-    end_command(w, COMMAND_NOT_STARTED, 0, 1);
+    end_command(w, COMMAND_HELD_UP, 0, 1);
     cr_expect_eq(w->n_commands, 2, "the first was lost with the process");
     cr_expect_eq(events_of(w, EVENT_TOOL_STARTED), 1);
     cr_expect_eq(events_of(w, EVENT_TOOL_FINISHED), 0);
     end_command(w, COMMAND_EXITED, 0, 1);
     cr_expect_str_eq(outcome_of_tool(w), "ok");
+    world_free(w);
+}
+
+Test(commands, whose_start_is_held_up_start_later_and_once)
+{
+    struct world *w = world_new();
+    say(w, "U4", "deploy", "1.1");
+    approve_by_two(w);
+    for (int i = 0; i < 5; i++) {
+        end_command(w, COMMAND_HELD_UP, 0, 2); /* the second letter is of an attempt that is over */
+        cr_expect_eq(w->n_commands, i + 1, "it waits");
+        w->app.now_ms += 10000;
+        settle_down(w);
+        cr_expect_eq(w->n_commands, i + 2);
+    }
+    cr_expect_eq(events_of(w, EVENT_TOOL_STARTED), 1);
+    cr_expect_eq(events_of(w, EVENT_TOOL_FINISHED), 0);
+    end_command(w, COMMAND_EXITED, 0, 1);
+    cr_expect_str_eq(outcome_of_tool(w), "ok");
+    world_free(w);
+}
+
+Test(commands, whose_start_is_held_up_for_long_failed)
+{
+    struct world *w = world_new();
+    say(w, "U4", "deploy", "1.1");
+    approve_by_two(w);
+    w->app.now_ms += 11 * 60 * 1000;
+    end_command(w, COMMAND_HELD_UP, 0, 1);
+    cr_expect_str_eq(outcome_of_tool(w), "failed");
+    cr_expect_eq(w->n_commands, 1);
+    world_free(w);
+}
+
+Test(commands, whose_start_is_held_up_do_not_start_once_they_are_cancelled)
+{
+    struct world *w = world_new();
+    say(w, "U4", "deploy", "1.1");
+    approve_by_two(w);
+    end_command(w, COMMAND_HELD_UP, 0, 1);
+    struct thread_row row = the_thread(w);
+    begin(w);
+    MUST(thread_cancel(&w->app, row.t.id, "person:alice", "wrong one", &trouble));
+    commit(w);
+    w->app.now_ms += 10000;
+    settle_down(w);
+    cr_expect_eq(w->n_commands, 1);
+    cr_expect_str_eq(outcome_of_tool(w), "killed");
+    world_free(w);
+}
+
+Test(commands, that_were_to_be_killed_when_the_process_ended_are_killed_by_the_next)
+{
+    struct world *w = world_new();
+    say(w, "U4", "deploy", "1.1");
+    approve_by_two(w);
+    struct thread_row row = the_thread(w);
+    begin(w);
+    MUST(thread_cancel(&w->app, row.t.id, "person:alice", "wrong one", &trouble));
+    MUST(store_commit(&w->app.store, &trouble)); /* and nothing of it was performed */
+    cr_expect_eq(w->n_kills, 0);
+    begin(w);
+    MUST(tool_recover(&w->app, &trouble));
+    commit(w);
+    cr_expect_eq(w->n_kills, 1);
+    end_command(w, COMMAND_HELD_UP, 0, 1);
+    cr_expect_eq(w->n_commands, 1, "what is cancelled does not start");
+    cr_expect_str_eq(outcome_of_tool(w), "killed");
     world_free(w);
 }
 
