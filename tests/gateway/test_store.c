@@ -860,6 +860,7 @@ Test(store, forgets_what_is_old_slice_by_slice_and_keeps_the_rest)
                                    .kind = "read",
                                    .name = "n",
                                    .spec = "{}",
+                                   .replies = "[]",
                                    .state = runs[i].state,
                                    .ended_at_ms = runs[i].ended_at_ms * DAY};
         MUST(store_add_tool_run(&s, &run, &trouble));
