@@ -49,8 +49,8 @@ static bool tell_parent(struct app *app, struct thread_row *row, const char *sta
 {
     if (row->t.parent == NULL || (row->t.status == THREAD_DONE && text_eq(outcome, "handed_over")))
         return true; /* the stage waits for the one it was handed to */
-    struct thread_row parent, self;
-    if (!app_load(app, row->t.parent, &parent, err) || !app_load(app, row->t.id, &self, err))
+    struct thread_row parent, self = *row;
+    if (!app_load(app, row->t.parent, &parent, err) || !app_reload(app, &self, err))
         return false;
     const struct json *how = how_started(app, &parent.t, row->t.id);
     if (how == NULL)
@@ -338,7 +338,7 @@ static bool advance(struct app *app, struct thread_row *row, const struct agent 
             if (!perform(app, row, agent, &effects[i], &blocked, err))
                 return false;
         enum thread_status status = row->t.status;
-        if (!app_load(app, row->t.id, row, err))
+        if (!app_reload(app, row, err))
             return false;
         if (thread_is_over(status))
             row->t.status = status;

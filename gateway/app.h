@@ -107,6 +107,8 @@ bool app_append(struct app *app, const char *thread, enum event_type type, const
                 const struct json *data, int64_t *seq, struct err *err) NODISCARD;
 /* Loads a thread with all its events. */
 bool app_load(struct app *app, const char *id, struct thread_row *out, struct err *err) NODISCARD;
+/* Brings a loaded thread up to date; of its events only the new ones are read. */
+bool app_reload(struct app *app, struct thread_row *row, struct err *err) NODISCARD;
 
 /* ---- ingress.c: HTTP requests of the core
  * --------------------------------------------------------- */

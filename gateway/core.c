@@ -70,6 +70,25 @@ bool app_load(struct app *app, const char *id, struct thread_row *out, struct er
     return store_load_events(&app->store, app->a, id, 0, 0, &out->t.events, &out->t.n_events, err);
 }
 
+bool app_reload(struct app *app, struct thread_row *row, struct err *err)
+{
+    struct event *old = row->t.events, *new;
+    size_t n_old = row->t.n_events, n_new;
+    if (!store_get_thread(&app->store, app->a, row->t.id, row, err))
+        return false;
+    row->t.paused = row->t.paused || app->paused_all;
+    if (!store_load_events(&app->store, app->a, row->t.id, n_old > 0 ? old[n_old - 1].seq : 0, 0,
+                           &new, &n_new, err))
+        return false;
+    row->t.events = ARENA_ARRAY(app->a, struct event, n_old + n_new);
+    row->t.n_events = n_old + n_new;
+    if (n_old > 0)
+        memcpy(row->t.events, old, n_old * sizeof *old);
+    if (n_new > 0)
+        memcpy(row->t.events + n_old, new, n_new * sizeof *new);
+    return true;
+}
+
 /* ---- one piece of work in a savepoint ---------------------------------------------------- */
 
 typedef bool (*work_fn)(struct app *app, void *what, struct err *err);

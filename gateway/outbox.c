@@ -186,8 +186,10 @@ static bool build(struct app *app, const struct delivery_row *d, struct message 
 {
     const struct json *stored = json_parse_own(app->a, d->message);
     const char *kind = json_text_or(stored, "kind", "text");
+    bool status = strcmp(kind, "status") == 0;
     struct thread_row row;
-    if (!app_load(app, d->thread, &row, err))
+    if (!(status ? app_load(app, d->thread, &row, err)
+                 : store_get_thread(&app->store, app->a, d->thread, &row, err)))
         return false;
     const char *to = json_text_at(stored, "to");
     bool same_place = text_eq(row.t.channel, d->channel) && text_eq(row.t.to, to);
@@ -208,7 +210,7 @@ static bool build(struct app *app, const struct delivery_row *d, struct message 
             !view_request(app->a, app->config, &app->store, &r, &view, err))
             return false;
         out->request = view;
-    } else if (strcmp(kind, "status") == 0) {
+    } else if (status) {
         out->kind = MESSAGE_STATUS;
         out->text = status_text(app, &row);
         if (d->replaces == NULL)

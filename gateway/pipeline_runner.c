@@ -164,7 +164,7 @@ bool pipeline_advance(struct app *app, struct thread_row *row, struct err *err)
         if (n == 0)
             break;
         enum thread_status status = row->t.status;
-        if (!app_load(app, row->t.id, row, err))
+        if (!app_reload(app, row, err))
             return false;
         if (thread_is_over(status)) {
             row->t.status = status;
