@@ -26,6 +26,7 @@ enum {
     TIDY_MS = 24 * 3600000,
     SLICE_MS = 100,       /* between the slices of a long piece of housekeeping */
     PUT_ASIDE_MS = 60000, /* what cannot go on is tried again then */
+    ROOM_MS = 50,         /* how long to wait for room when no call comes back */
     DOWN_FIRST_MS = 250,
     DOWN_LONGEST_MS = 5000,
 };
@@ -369,13 +370,22 @@ static bool is_spent(struct app *app, struct budget *b)
     return b->pieces == 0 || clock_monotonic_us() > b->end_us;
 }
 
+/* What may want to call somebody begins only when the call can leave, and waits in the store until
+ * then: an answer to a click is not lost because many others wait. */
+static bool has_room(struct app *app, enum http_haste haste)
+{
+    bool room = app->client == NULL || http_client_has_room(app->client, haste);
+    app->waits_for_room = app->waits_for_room || !room;
+    return room;
+}
+
 static bool do_arrivals(struct app *app, struct budget *b, struct err *err)
 {
     int64_t *ids;
     size_t n;
     if (!store_new_arrivals(&app->store, app->a, (int64_t)b->pieces, &ids, &n, err))
         return false;
-    for (size_t i = 0; i < n && !is_spent(app, b); i++, b->pieces--)
+    for (size_t i = 0; i < n && has_room(app, HTTP_NORMAL) && !is_spent(app, b); i++, b->pieces--)
         if (!do_due(app, "arrival", work_arrival, end_arrival, &ids[i]))
             return fail(err, ERR_TRANSIENT, "an arrival could not be routed");
     return true;
@@ -397,9 +407,10 @@ static bool do_runs(struct app *app, struct budget *b, struct err *err)
 {
     struct tool_run_row *runs;
     size_t n;
-    if (!store_due_tool_runs(&app->store, app->a, app->now_ms, &runs, &n, err))
+    if (!store_due_tool_runs(&app->store, app->a, app->now_ms, has_room(app, HTTP_PATIENT), &runs,
+                             &n, err))
         return false;
-    for (size_t i = 0; i < n && !is_spent(app, b); i++, b->pieces--)
+    for (size_t i = 0; i < n && has_room(app, HTTP_NORMAL) && !is_spent(app, b); i++, b->pieces--)
         if (!do_due(app, "tool_run", work_run, postpone_run, &runs[i]))
             return fail(err, ERR_TRANSIENT, "a tool run could not go on");
     return true;
@@ -412,7 +423,7 @@ static bool do_deliveries(struct app *app, struct budget *b, struct err *err)
     if (!store_due_deliveries(&app->store, app->a, app->now_ms, WORK_PER_ROUND, &deliveries, &n,
                               err))
         return false;
-    for (size_t i = 0; i < n && !is_spent(app, b); i++, b->pieces--)
+    for (size_t i = 0; i < n && has_room(app, HTTP_NORMAL) && !is_spent(app, b); i++, b->pieces--)
         if (!do_due(app, "delivery", work_delivery, end_delivery, &deliveries[i]))
             return fail(err, ERR_TRANSIENT, "a delivery could not begin");
     return true;
@@ -459,6 +470,7 @@ static bool round_of_work(struct app *app, struct letter *letters, struct err *e
 {
     struct budget b = {.end_us = clock_monotonic_us() + WORK_US, .pieces = WORK_PER_ROUND};
     (void)letters;
+    app->waits_for_room = false;
     return do_deliveries(app, &b, err) && do_threads(app, &b, err) && do_timers(app, &b, err) &&
            do_runs(app, &b, err) && do_arrivals(app, &b, err);
 }
@@ -578,9 +590,10 @@ void core_run(struct app *app)
     bool work = true;
     while (!app->stopping) {
         int64_t now_ms = clock_monotonic_ms();
-        int64_t deadline = down_ms > 0 ? now_ms + down_ms
-                           : work      ? now_ms + (owed_us < 0)
-                                       : next_due_monotonic(app);
+        int64_t deadline = down_ms > 0           ? now_ms + down_ms
+                           : work                ? now_ms + (owed_us < 0)
+                           : app->waits_for_room ? now_ms + ROOM_MS
+                                                 : next_due_monotonic(app);
         struct letter *letters = join(kept, mailbox_wait(app->mailbox, deadline));
         int64_t begin_us = clock_monotonic_us();
         bool came = letters != NULL, ok = !came || do_round(app, round_of_letters, letters);
@@ -592,7 +605,7 @@ void core_run(struct app *app)
         if (ok && !app->stopping && owed_us >= 0 && (work || came || has_work(app))) {
             ok = do_round(app, round_of_work, NULL);
             owed_us = -LETTERS_TO_WORK * (clock_monotonic_us() - end_us);
-            work = ok && has_work(app);
+            work = ok && !app->waits_for_room && has_work(app);
         } else {
             work = true; /* nobody has looked yet */
         }

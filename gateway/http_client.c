@@ -20,14 +20,16 @@ enum {
     DEFAULT_MAX_ANSWER = 1024 * 1024,
     DEFAULT_TIMEOUT_MS = 30000,
     MAX_TIMEOUT_MS = 24 * 3600 * 1000,
+    PATIENT_TIMES = 4,   /* so many times as many of them are under way */
     MAX_WAIT_MS = 60000, /* of the poll, when there is nothing to do: anything wakes it */
 };
 
-/* All jobs to one scheme, host and port. Lives as long as it has any. */
+/* All jobs of one haste to one scheme, host and port. Lives as long as it has any. */
 struct lane {
     struct lane *next;
     char *host;
-    size_t running;
+    enum http_haste haste;
+    size_t running, most;
     struct letter *first, **end; /* jobs that wait */
 };
 
@@ -54,8 +56,8 @@ struct http_client {
     CURLM *multi;
     pthread_t thread;
     bool is_running;
-    atomic_size_t jobs;
-    atomic_int_fast64_t stop_by_ms; /* monotonic; 0: not stopping */
+    atomic_size_t jobs, patient_jobs; /* patient ones are counted by both */
+    atomic_int_fast64_t stop_by_ms;   /* monotonic; 0: not stopping */
     struct lane *lanes;
     struct transfer *transfers;
 };
@@ -111,12 +113,19 @@ const char *http_job_answer_header(const struct http_job *job, const char *name)
     return http_header_find(job->answer_headers, job->n_answer_headers, name);
 }
 
+static void count_out(struct http_client *client, const struct http_job *job)
+{
+    atomic_fetch_sub(&client->jobs, 1);
+    if (job->haste == HTTP_PATIENT)
+        atomic_fetch_sub(&client->patient_jobs, 1);
+}
+
 /* The job goes home. */
 static void give_back(struct http_client *client, struct http_job *job)
 {
     if (job->answer.at == NULL)
         job->answer = (struct span){"", 0};
-    atomic_fetch_sub(&client->jobs, 1);
+    count_out(client, job);
     mailbox_post_always(job->to, &job->letter);
 }
 
@@ -396,14 +405,17 @@ static void finish(struct http_client *client, struct transfer *t, CURLcode code
 
 /* --- lanes --------------------------------------------------------------------------------- */
 
-static struct lane *find_lane(struct http_client *client, const char *host)
+static struct lane *find_lane(struct http_client *client, const char *host, enum http_haste haste)
 {
     for (struct lane *lane = client->lanes; lane != NULL; lane = lane->next)
-        if (strcmp(lane->host, host) == 0)
+        if (lane->haste == haste && strcmp(lane->host, host) == 0)
             return lane;
     struct lane *lane = calloc(1, sizeof *lane);
     if (lane == NULL || (lane->host = strdup(host)) == NULL)
         abort();
+    lane->haste = haste;
+    lane->most = haste == HTTP_PATIENT ? client->config.max_per_host * PATIENT_TIMES
+                                       : client->config.max_per_host;
     lane->end = &lane->first;
     lane->next = client->lanes;
     client->lanes = lane;
@@ -440,7 +452,7 @@ static void enqueue(struct http_client *client, struct http_job *job)
         give_back_unsent(client, job, mistake);
         return;
     }
-    struct lane *lane = find_lane(client, host);
+    struct lane *lane = find_lane(client, host, job->haste);
     job->letter.next = NULL;
     *lane->end = &job->letter;
     lane->end = &job->letter.next;
@@ -460,7 +472,7 @@ static void run_lanes(struct http_client *client)
 {
     for (struct lane **at = &client->lanes; *at != NULL;) {
         struct lane *lane = *at;
-        while (lane->first != NULL && lane->running < client->config.max_per_host)
+        while (lane->first != NULL && lane->running < lane->most)
             start(client, lane, dequeue(lane));
         if (lane->first == NULL && lane->running == 0) {
             *at = lane->next;
@@ -615,8 +627,17 @@ bool http_client_send(struct http_client *client, struct http_job *job)
     if (job->max_answer_bytes == 0)
         job->max_answer_bytes = DEFAULT_MAX_ANSWER;
     bool room = atomic_fetch_add(&client->jobs, 1) < client->config.max_jobs;
+    if (job->haste == HTTP_PATIENT)
+        room = atomic_fetch_add(&client->patient_jobs, 1) < client->config.max_jobs / 2 && room;
     if (room && mailbox_post(client->orders, &job->letter))
         return true;
-    atomic_fetch_sub(&client->jobs, 1);
+    count_out(client, job);
     return false;
+}
+
+bool http_client_has_room(const struct http_client *client, enum http_haste haste)
+{
+    size_t most = client->config.max_jobs;
+    return atomic_load(&client->jobs) < most - most / 4 &&
+           (haste != HTTP_PATIENT || atomic_load(&client->patient_jobs) < most / 4);
 }

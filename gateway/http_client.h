@@ -1,8 +1,9 @@
 /* Calls to others: libcurl on a thread of its own. A job travels out and comes back to a mailbox
  * with its result; exactly once, whatever happens, also when the client stops.
  *
- * Jobs to one host share a lane (max_per_host at a time, in order of posting); lanes never wait for
- * each other. Redirects are not followed: they come back as answers. Only http and https. */
+ * Jobs to one host and of one haste share a lane (max_per_host at a time, in order of posting);
+ * lanes never wait for each other. Redirects are not followed: they come back as answers. Only http
+ * and https. */
 #pragma once
 
 #include "gateway/base/arena.h"
@@ -18,6 +19,13 @@ enum http_outcome {
 };
 
 const char *http_outcome_name(enum http_outcome outcome); /* "answered", "not_sent", "unknown" */
+
+enum http_haste {
+    HTTP_NORMAL,
+    HTTP_PATIENT, /* may take minutes, as a model does: four times max_per_host are under way, and
+                     they get half of the places at most */
+    HTTP_HASTY,   /* somebody looks at the screen: not behind what the same host is slow with */
+};
 
 /* Made with http_job_new(), filled in, posted; comes back the same letter, with `kind` and `ref`
  * untouched. */
@@ -35,8 +43,9 @@ struct http_job {
     struct span body;        /* sent if its length is not 0, or for POST, PUT, PATCH */
     int64_t timeout_ms;      /* of the transfer, not of the wait in its lane; 0 = 30 s */
     size_t max_answer_bytes; /* of the body; 0 = 1 MiB. Headers: 64 KiB in all */
-    bool repeatable;         /* may reach the server twice without harm; else a fresh connection is
-                                made, as libcurl repeats by itself what a reused one lost */
+    enum http_haste haste;
+    bool repeatable; /* may reach the server twice without harm; else a fresh connection is
+                        made, as libcurl repeats by itself what a reused one lost */
 
     /* The result. */
     enum http_outcome outcome;
@@ -73,6 +82,9 @@ struct http_client *http_client_start(const struct http_client_config *config, s
 void http_client_stop(struct http_client *client, int64_t grace_ms);
 void http_client_free(struct http_client *client); /* stops with no grace; NULL is fine */
 
+/* Is there room for more work of this haste? Who asks before beginning any leaves a quarter of the
+ * places to what cannot wait. Any thread. */
+bool http_client_has_room(const struct http_client *client, enum http_haste haste);
 /* Takes the job and returns true; or false, and it is still the caller's: too many jobs, or
  * stopped. Any thread. */
 bool http_client_send(struct http_client *client, struct http_job *job) NODISCARD;

@@ -205,6 +205,7 @@ bool model_due(struct app *app, struct tool_run_row *run, struct err *err)
         (struct span){arena_strndup(&job->arena, wire.body.at, wire.body.len), wire.body.len};
     job->timeout_ms = m->timeout_ms;
     job->max_answer_bytes = ANSWER_BYTES;
+    job->haste = HTTP_PATIENT;
     job->repeatable = true; /* a second answer costs money and does nothing */
     run->state = "running";
     run->attempt++;

@@ -449,7 +449,10 @@ void outbox_live(struct app *app, const struct channel_config *channel, const st
         return;
     }
     struct delivery_row nothing = {.id = live_row(app, channel, live)};
-    app_call(app, job_of(app, &nothing, &wire));
+    struct http_job *job = job_of(app, &nothing, &wire);
+    if (live->kind != LIVE_TELL)
+        job->haste = HTTP_HASTY; /* its trigger lives three seconds */
+    app_call(app, job);
 }
 
 /* A form that did not open (its trigger lives three seconds) is said, so that the click is not left

@@ -226,7 +226,7 @@ bool store_get_tool_run(struct store *s, struct arena *a, const char *id, struct
 bool store_set_tool_run(struct store *s, const struct tool_run_row *run, struct err *err) NODISCARD;
 bool store_open_tool_runs(struct store *s, struct arena *a, const char *thread /* NULL: all */,
                           struct tool_run_row **out, size_t *count, struct err *err) NODISCARD;
-bool store_due_tool_runs(struct store *s, struct arena *a, int64_t now_ms,
+bool store_due_tool_runs(struct store *s, struct arena *a, int64_t now_ms, bool with_models,
                          struct tool_run_row **out, size_t *count, struct err *err) NODISCARD;
 
 /* ---- people ---------------------------------------------------------------------------------- */

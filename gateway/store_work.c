@@ -280,14 +280,14 @@ bool store_open_tool_runs(struct store *s, struct arena *a, const char *thread,
     return true;
 }
 
-bool store_due_tool_runs(struct store *s, struct arena *a, int64_t now_ms,
+bool store_due_tool_runs(struct store *s, struct arena *a, int64_t now_ms, bool with_models,
                          struct tool_run_row **out, size_t *count, struct err *err)
 {
     struct db_rows rows;
     if (!db_query(s->db, a,
                   "SELECT " RUN_COLUMNS " FROM tool_runs WHERE state = 'due' AND due_at_ms <= $1 "
-                  "ORDER BY due_at_ms, id LIMIT 100",
-                  DB_ARGS(db_int(now_ms)), &rows, err))
+                  "AND ($2 = 1 OR kind <> 'model') ORDER BY due_at_ms, id LIMIT 100",
+                  DB_ARGS(db_int(now_ms), db_int(with_models)), &rows, err))
         return false;
     read_runs(a, &rows, out, count);
     return true;

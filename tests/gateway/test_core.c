@@ -195,7 +195,7 @@ static bool work(struct world *w, struct err *err)
             if (!store_drop_timer(&app->store, timers[i].id, err) ||
                 !request_timer(app, &timers[i], err))
                 return false;
-        if (!store_due_tool_runs(&app->store, app->a, app->now_ms, &runs, &n, err))
+        if (!store_due_tool_runs(&app->store, app->a, app->now_ms, true, &runs, &n, err))
             return false;
         for (size_t i = 0; i < n; i++, more = true)
             if (!tool_due(app, &runs[i], err))

@@ -441,6 +441,38 @@ Test(http_client, refuses_more_jobs_than_it_may_hold, .timeout = 60)
     end();
 }
 
+Test(http_client, keeps_room_for_what_cannot_wait, .timeout = 60)
+{
+    begin_with((struct http_client_config){.max_per_host = 1, .max_jobs = 16});
+    cr_expect(http_client_has_room(client, HTTP_PATIENT));
+    struct http_job *job = NULL;
+    for (int i = 0; i < 9; i++) {
+        cr_expect_eq(http_client_has_room(client, HTTP_PATIENT), i < 4, "%d", i);
+        job = job_for("GET", "/hold");
+        job->haste = HTTP_PATIENT;
+        cr_assert_eq(http_client_send(client, job), i < 8, "half of the places at most: %d", i);
+    }
+    done(job);
+    for (int i = 8; i < 12; i++) {
+        cr_expect(http_client_has_room(client, HTTP_NORMAL));
+        cr_assert(http_client_send(client, job_for("GET", "/hold")));
+    }
+    cr_expect_not(http_client_has_room(client, HTTP_NORMAL), "a quarter is for the hasty");
+    usleep(200000);
+    cr_expect_eq(atomic_load(&in_flight), 4 + 1, "four patient ones and a normal one");
+    struct http_job *hasty = job_for("GET", "/echo");
+    hasty->haste = HTTP_HASTY;
+    cr_assert(http_client_send(client, hasty));
+    struct http_job *back = next_back(3000);
+    cr_expect(back == hasty && back->outcome == HTTP_ANSWERED, "not behind the slow ones");
+    done(back);
+    atomic_store(&released, true);
+    for (int i = 0; i < 12; i++)
+        done(next_back(5000));
+    cr_expect(http_client_has_room(client, HTTP_PATIENT));
+    end();
+}
+
 Test(http_client, a_stop_returns_every_job_with_what_is_known, .timeout = 60)
 {
     begin_with((struct http_client_config){.max_per_host = 1});

@@ -662,14 +662,14 @@ Test(store, says_what_is_due_next)
     MUST(store_add_tool_run(&s, &run, &trouble));
     MUST(store_next_due(&s, &a, &next, &trouble));
     cr_expect_eq(next, 30);
-    MUST(store_due_tool_runs(&s, &a, 30, &runs, &n, &trouble));
+    MUST(store_due_tool_runs(&s, &a, 30, true, &runs, &n, &trouble));
     cr_assert_eq(n, 1);
     cr_expect_str_eq(runs[0].replies, "[]");
     run.state = "running";
     run.replies = "[1]";
     run.attempt = 2;
     MUST(store_set_tool_run(&s, &run, &trouble));
-    MUST(store_due_tool_runs(&s, &a, 99, &runs, &n, &trouble));
+    MUST(store_due_tool_runs(&s, &a, 99, true, &runs, &n, &trouble));
     cr_expect_eq(n, 0);
     MUST(store_open_tool_runs(&s, &a, NULL, &runs, &n, &trouble));
     cr_assert_eq(n, 1);

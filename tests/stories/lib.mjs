@@ -392,7 +392,7 @@ export class World {
   }
 
   async sql(text) {
-    return (await exec('sqlite3', ['-cmd', '.timeout 5000', '-json', join(this.dir, 'signoff.db'), text])).stdout.trim();
+    return (await exec('sqlite3', ['-cmd', '.timeout 5000', '-json', join(this.dir, 'signoff.db'), text], { maxBuffer: 256 << 20 })).stdout.trim();
   }
 
   async rows(text) {
