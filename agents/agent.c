@@ -144,9 +144,13 @@ static void ask_model(struct situation *s)
     const char *limit = limit_that_is_reached(s, &used, &allowed);
     int64_t identical = s->step_failed ? situation_identical_failures(s) : 0;
     int64_t errors = s->errors > identical ? s->errors : identical;
+    bool failed_too_often = s->agent->limits.errors > 0 && errors >= s->agent->limits.errors;
+    /* People have a request of ours before them already: ours about itself waits its turn. */
+    if ((limit != NULL || failed_too_often) && s->open != NULL)
+        return;
     if (limit != NULL)
         stop_at_limit(s, limit, used, allowed);
-    else if (s->agent->limits.errors > 0 && errors >= s->agent->limits.errors)
+    else if (failed_too_often)
         ask_human(s, "errors",
                   arena_printf(s->a, "%s failed %lld times in a row. What should it do?",
                                s->agent->name, (long long)errors),

@@ -682,6 +682,24 @@ Test(limits, are_checked_before_the_call_at_the_limit_and_one_below)
     }
 }
 
+Test(limits, ask_nobody_while_people_have_a_request_before_them_already)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct agent agent = AGENT;
+    agent.limits = (struct limits){.steps = 1};
+    const char *asks = "request_raised system {\"request\":\"r_1\",\"call\":4,\"question\":\"?\"}";
+    const char *step = STEP("{\"intent\":\"request_human_input\",\"question\":\"?\"}");
+    const char *more = "slack_message slack:U2 {\"text\":\"well\"}";
+    struct thread waits = THREAD(&a, HELLO, ASKED(1), ANSWERED, step, asks, more);
+    cr_expect_str_eq(effects_text(&a, &agent, &waits, EVENTS_BEGIN_MS), "");
+    struct thread decided =
+        THREAD(&a, HELLO, ASKED(1), ANSWERED, step, asks, more,
+               "request_decided person:bob {\"request\":\"r_1\",\"call\":4,\"outcome\":"
+               "\"answered\",\"answer\":\"x\"}");
+    char *said = effects_text(&a, &agent, &decided, EVENTS_BEGIN_MS);
+    cr_expect(text_starts(said, "append limit_reached"), "%s", said);
+}
+
 Test(limits, count_only_the_time_of_the_model_and_not_that_of_people)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
