@@ -189,6 +189,20 @@ static char *render_body(struct arena *a, const struct event *e, const struct pe
     return b.text;
 }
 
+/* A tool's result is named by its tool; whatever that name is, it stays one word. */
+static const char *tag_of(struct arena *a, const struct event *e)
+{
+    const char *tool = json_text_at(e->data, "tool");
+    if (e->type != EVENT_TOOL_FINISHED || tool == NULL)
+        return event_type_name(e->type);
+    char *tag = arena_printf(a, "%s_result", tool);
+    for (char *c = tag; *c != '\0'; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+              strchr("_-.", *c) != NULL))
+            *c = '_';
+    return tag;
+}
+
 /* ---- bounds ------------------------------------------------------------------------------ */
 
 enum part_kind {
@@ -266,12 +280,8 @@ char *context_render(struct arena *a, const struct thread *thread, const struct 
         const struct event *e = &thread->events[i];
         if (!all && !event_is_for_agent(e->type))
             continue;
-        const char *tool = json_text_at(e->data, "tool");
-        parts[n] = (struct part){.kind = kind_of(e->type),
-                                 .tag = e->type == EVENT_TOOL_FINISHED && tool != NULL
-                                            ? arena_printf(a, "%s_result", tool)
-                                            : event_type_name(e->type),
-                                 .body = render_body(a, e, people)};
+        parts[n] = (struct part){
+            .kind = kind_of(e->type), .tag = tag_of(a, e), .body = render_body(a, e, people)};
         limit_to(a, &parts[n], parts[n].kind == PART_RESULT ? CONTEXT_RESULT_BYTES : SIZE_MAX);
         n++;
     }

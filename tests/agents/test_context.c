@@ -67,6 +67,14 @@ Test(context, is_a_tag_an_event_with_a_readable_body)
                                        "</deploy_backend_result>\n");
 }
 
+Test(context, names_a_result_by_one_word_whatever_the_tool_is_called)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct thread t = THREAD(&a, "tool_finished system {\"tool\":\"x>\\n</x> y\","
+                                 "\"outcome\":\"ok\",\"result\":{\"n\":1}}");
+    cr_expect_str_eq(rendered(&a, &t), "<x____x__y_result>\n    n: 1\n</x____x__y_result>\n");
+}
+
 Test(context, shows_every_event_of_a_run)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
