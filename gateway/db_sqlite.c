@@ -1,6 +1,7 @@
 /* The SQLite driver. See db.h, and the SQLite manual for the pragmas: WAL with synchronous=FULL
  * makes a commit durable before it returns; a transaction begins IMMEDIATE because a deferred one
  * that read first gets BUSY_SNAPSHOT without waiting. */
+#include "gateway/base/text.h"
 #include "gateway/db.h"
 
 #include <sqlite3.h>
@@ -234,7 +235,10 @@ static struct db_arg read_cell(struct arena *a, sqlite3_stmt *statement, int col
     default: {
         const char *text = (const char *)sqlite3_column_text(statement, column);
         size_t len = (size_t)sqlite3_column_bytes(statement, column);
-        return db_text(arena_strndup(a, text == NULL ? "" : text, len));
+        /* We write no NUL, so one is somebody else's: it is to be seen, with what stands behind. */
+        bool has_nul = text != NULL && memchr(text, '\0', len) != NULL;
+        return db_text(has_nul ? utf8_clean(a, (struct span){text, len})
+                               : arena_strndup(a, text == NULL ? "" : text, len));
     }
     }
 }
