@@ -290,6 +290,9 @@ static const struct cli_command commands[] = {
     {"audit", "verify", 1, 1, "",
      "read every event and name what was changed, removed or reordered", "signoff audit verify",
      cli_audit, false},
+    {"replay", "ID|all", 1, 1, "a",
+     "ask, read and step again from the events, and compare with what was recorded",
+     "signoff replay t_9ftf", cli_replay, false},
     {"backup", "FILE", 1, 1, "", "copy the store into a new file while it is in use",
      "signoff backup /var/backups/signoff.db", cli_backup, false},
     {"slack-manifest", "", 0, 0, "", "print the manifest that makes the Slack app",
@@ -300,7 +303,6 @@ static const struct cli_command commands[] = {
     {"manual", "", 0, 0, "", "print the manual of the configuration", "signoff manual", run_manual,
      true},
     {"fork", "ID --at SEQ", 0, 8, "*", "", "", run_later, true},
-    {"replay", "ID", 0, 8, "*", "", "", run_later, true},
     {"eval", "FILE", 0, 8, "*", "", "", run_later, true},
     {"mail-in", "", 0, 8, "*", "", "", run_later, true},
     {"preview", "", 0, 8, "*", "", "", run_later, true},
@@ -333,7 +335,7 @@ static const struct option_row {
     {"--agent", NULL, 'g', OPTION_TEXT, offsetof(struct cli, agent), "NAME", "of one agent only"},
     {"--limit", NULL, 'l', OPTION_NUMBER, offsetof(struct cli, limit), "N", "1 to 500; default 30"},
     {"--all", "-a", 'a', OPTION_FLAG, offsetof(struct cli, all), NULL,
-     "model calls, look-ups and whole outputs too"},
+     "show: model calls, look-ups and whole outputs too; replay: what is the same too"},
 };
 
 /* ---- help ---- */

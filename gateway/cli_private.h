@@ -63,6 +63,9 @@ int cli_context(struct cli *c);
 int cli_audit(struct cli *c);
 int cli_backup(struct cli *c);
 
+/* ---- cli_replay.c ---- */
+int cli_replay(struct cli *c);
+
 /* ---- cli_act.c ---- */
 int cli_approve(struct cli *c);
 int cli_reject(struct cli *c);

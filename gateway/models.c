@@ -1,13 +1,12 @@
 /* Model calls: asked with what the events say, tried again by Retry-After, then the fallback, then
  * a person. A call in flight at a crash is asked again. See app.h. */
-#include "agents/llm.h"
 #include "gateway/app.h"
-#include "gateway/base/hash.h"
 #include "gateway/base/text.h"
+#include "gateway/question.h"
 
 #include <string.h>
 
-enum { MOST_ATTEMPTS = 5, ANSWER_BYTES = 4 << 20, RAW_BYTES = 8000 };
+enum { MOST_ATTEMPTS = 5, ANSWER_BYTES = 4 << 20, RAW_BYTES = 64 * 1024 };
 
 /* Where the answer comes from: the configured model, or the agent's playbook. */
 static bool is_playbook(const struct model_config *m)
@@ -15,52 +14,11 @@ static bool is_playbook(const struct model_config *m)
     return m->provider == MODEL_PLAYBOOK;
 }
 
-static struct llm_settings settings_of(const struct model_config *m)
-{
-    struct llm_settings s = {.base_url = m->base_url,
-                             .api_key = m->api_key,
-                             .model = m->model,
-                             .max_output_tokens = m->max_output_tokens};
-    if (m->schema_mode == NULL || !llm_schema_mode_from_name(m->schema_mode, &s.schema_mode))
-        s.schema_mode = LLM_SCHEMA_AUTO;
-    return s;
-}
-
-/* What the model is asked; the same events and configuration give the same bytes. */
-static bool question_of(struct app *app, const struct thread *t, const struct agent *agent,
-                        const struct model_config *m, struct llm_question *out, struct err *err)
-{
-    const char **environments = ARENA_ARRAY(app->a, const char *, app->config->n_environments + 1);
-    for (size_t i = 0; i < app->config->n_environments; i++)
-        environments[i] = app->config->environments[i].name;
-    struct llm_settings settings = settings_of(m);
-    struct prompt_facts facts = {.people = &app->config->people,
-                                 .environments = environments,
-                                 .n_environments = app->config->n_environments,
-                                 .show_tools =
-                                     is_playbook(m) || llm_openai.schema_in_text(&settings)};
-    char *system;
-    struct step_intent *intents;
-    if (!prompt_render(app->a, agent, &facts, &system, err))
-        return false;
-    *out = (struct llm_question){.system = system,
-                                 .user = context_render(app->a, t, &app->config->people, false)};
-    out->n_intents = agent_intents(agent, app->a, &intents);
-    out->intents = intents;
-    return true;
-}
-
 static bool append_asked(struct app *app, const struct thread_row *row, const struct agent *agent,
                          const struct model_config *m, const struct llm_question *q, int64_t *seq,
                          struct err *err)
 {
-    struct json *data = json_object(app->a);
-    json_set_text(app->a, data, "prompt_hash", sha256_hex(app->a, span_of(q->system)));
-    json_set_text(
-        app->a, data, "tools_hash",
-        sha256_hex(app->a, span_of(json_canonical(
-                               app->a, step_schema_plain(app->a, q->intents, q->n_intents)))));
-    json_set_text(app->a, data, "context_hash", sha256_hex(app->a, span_of(q->user)));
+    struct json *data = question_hashes(app->a, q);
     json_set_text(app->a, data, "model", is_playbook(m) ? "playbook" : m->model);
     json_set_int(app->a, data, "upto", agent_newest(&row->t));
     metrics_add(app->metrics, METRIC_STEPS, 1);
@@ -88,6 +46,10 @@ static bool append_answered(struct app *app, const char *thread, const struct ag
         json_set(app->a, data, "cost", json_number(app->a, in->cost));
     if (in->text != NULL)
         json_set_text(app->a, data, "text", text_truncate(app->a, in->text, RAW_BYTES));
+    if (in->text != NULL && strlen(in->text) > RAW_BYTES)
+        json_set_int(app->a, data, "text_bytes", (int64_t)strlen(in->text));
+    if (in->cut)
+        json_set_bool(app->a, data, "cut", true);
     if (in->failed)
         json_set_bool(app->a, data, "failed", true);
     if (in->stale)
@@ -123,7 +85,7 @@ bool model_ask(struct app *app, struct thread_row *row, const struct agent *agen
     const struct model_config *m = &app->config->llm;
     struct llm_question q;
     int64_t seq;
-    if (!question_of(app, &row->t, agent, m, &q, err) ||
+    if (!question_make(app->a, app->config, &row->t, agent, &q, err) ||
         !append_asked(app, row, agent, m, &q, &seq, err))
         return false;
     if (is_playbook(m))
@@ -179,7 +141,7 @@ bool model_due(struct app *app, struct tool_run_row *run, struct err *err)
 {
     const struct agent *agent = config_agent(app->config, run->name);
     const struct model_config *m = &app->config->llm;
-    struct llm_settings settings = settings_of(m);
+    struct llm_settings settings = question_settings(m);
     struct thread_row row;
     struct llm_question q;
     struct wire wire = {0};
@@ -194,7 +156,7 @@ bool model_due(struct app *app, struct tool_run_row *run, struct err *err)
         run->due_at_ms = app->now_ms + 1000;
         return store_set_tool_run(&app->store, run, err);
     }
-    if (!question_of(app, &row.t, agent, m, &q, &why) ||
+    if (!question_make(app->a, app->config, &row.t, agent, &q, &why) ||
         !llm_openai.render(&settings, app->a, &q, &wire, &why))
         return fall_back(app, run, agent, arena_strdup(app->a, why.text), err);
     struct http_job *job = http_job_new(wire.method, wire.url, app->mailbox, LETTER_REPLY);
@@ -265,7 +227,7 @@ bool model_reply(struct app *app, struct tool_run_row *run, const struct http_jo
                  struct err *err)
 {
     const struct agent *agent = config_agent(app->config, run->name);
-    struct llm_settings settings = settings_of(&app->config->llm);
+    struct llm_settings settings = question_settings(&app->config->llm);
     if (agent == NULL)
         return end_run(app, run, err);
     struct wire_reply reply = {.fate = job->outcome == HTTP_ANSWERED   ? WIRE_ANSWERED

@@ -3,6 +3,7 @@
 #include "gateway/base/hash.h"
 #include "gateway/base/text.h"
 #include "gateway/builtin.h"
+#include "gateway/replay.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -154,8 +155,30 @@ static struct world *world_new(void)
     return w;
 }
 
+/* What this test recorded is replayed twice, and comes out as it was both times. */
+static void replay_twice(struct world *w)
+{
+    struct thread_filter any = {.limit = 200};
+    struct thread_row *rows;
+    size_t n;
+    MUST(store_list_threads(&w->app.store, &w->keep, &any, &rows, &n, &trouble));
+    for (size_t i = 0; i < n; i++) {
+        CLEANUP(arena_done) struct arena one = ARENA_INIT;
+        CLEANUP(arena_done) struct arena two = ARENA_INIT;
+        struct replay first, second;
+        MUST(replay_thread(&one, w->app.config, &w->app.store, rows[i].t.id, &first, &trouble));
+        MUST(replay_thread(&two, w->app.config, &w->app.store, rows[i].t.id, &second, &trouble));
+        cr_expect_str_eq(first.digest, second.digest);
+        for (size_t k = 0; k < first.count; k++)
+            cr_expect_eq(first.lines[k].verdict, REPLAY_SAME, "seq %lld %s: %s",
+                         (long long)first.lines[k].seq, event_type_name(first.lines[k].type),
+                         first.lines[k].sentence);
+    }
+}
+
 static void world_free(struct world *w)
 {
+    replay_twice(w);
     static const char *const names[] = {"signoff.yaml", "bot.playbook.yaml", "p.md",
                                         "signoff.db",   "signoff.db-wal",    "signoff.db-shm"};
     for (size_t i = 0; i < w->n_calls; i++)

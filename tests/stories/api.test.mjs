@@ -284,6 +284,7 @@ story(test, 'SIGHUP reads the configuration again, and keeps the old one if the 
   await until(() => /reload|kept|configuration/i.test(w.log().split('\n').slice(-6).join('\n')), 'the log to say so');
   assert.equal((await launch('second')).status, 201);
   assert.equal(w.process.exitCode, null);
+  w.writeConfig();
 });
 
 story(test, 'A second gateway on the same store stops and says why', {}, async (w) => {

@@ -120,6 +120,8 @@ function baseConfig(world) {
 export class World {
   args = [];
   expectedComplaints = /(?!)/;
+  expectedDifferences = /(?!)/; // of a replay, where the story changes its configuration
+  replays = true; // false: the story leaves no store or no configuration that could be read
 
   constructor(options) {
     this.options = options;
@@ -260,6 +262,7 @@ export class World {
       const refused = this.slack.calls.filter((c) => c.answer?.body?.ok === false && c.answer.status === 200 && !this.expectedComplaints.test(c.answer.body.error));
       assert.deepEqual(refused.map((c) => [c.name, c.answer.body]), [], 'Slack refused nothing');
       for (const s of [this.slack, this.github, this.model]) if (s?.crashed) throw s.crashed;
+      await this.#givesTheSameBytes();
     } finally {
       await this.#clear();
     }
@@ -272,6 +275,19 @@ export class World {
     await sleep(100);
     const made = await commits() - before;
     assert.ok(made <= 30, `it made ${made} commits in 100 ms of waiting`);
+  }
+
+  // The same events, the same bytes (promise 10): each thread that this story recorded is replayed
+  // twice. What the live run asked, read and did must come out again, and the two replays must agree
+  // in every context, effect and hash.
+  async #givesTheSameBytes() {
+    if (!this.replays || !existsSync(join(this.dir, 'signoff.db'))) return;
+    const first = await this.cli(['replay', 'all', '--json']);
+    const second = await this.cli(['replay', 'all', '--json']);
+    assert.ok(first.stdout.startsWith('{'), `replay: ${first.stdout}${first.stderr}`);
+    assert.equal(first.stdout, second.stdout, 'two replays agree');
+    const odd = JSON.parse(first.stdout).threads.flatMap((t) => t.judged.filter((j) => j.verdict !== 'same').map((j) => `${t.what} ${t.thread} seq ${j.seq} ${j.type}: ${j.message}`));
+    assert.deepEqual(odd.filter((line) => !this.expectedDifferences.test(line)), [], 'the same events give the same bytes');
   }
 
   async #clear() {
