@@ -59,8 +59,7 @@ bool app_append(struct app *app, const char *thread, enum event_type type, const
                 const struct json *data, int64_t *seq, struct err *err)
 {
     app_changed(app, thread);
-    return store_append(&app->store, app->a, thread, type, actor, data, app->now_ms, seq, err) &&
-           store_set_dirty(&app->store, thread, true, err);
+    return store_append(&app->store, app->a, thread, type, actor, data, app->now_ms, seq, err);
 }
 
 bool app_load(struct app *app, const char *id, struct thread_row *out, struct err *err)

@@ -76,7 +76,8 @@ bool store_find_thread(struct store *s, struct arena *a, const char *prefix, con
 /* All events with seq > after, oldest first; blobs are put back in place. limit 0: all. */
 bool store_load_events(struct store *s, struct arena *a, const char *thread, int64_t after,
                        int64_t limit, struct event **out, size_t *count, struct err *err) NODISCARD;
-/* Appends one event, chained; sets *seq (may be NULL). */
+/* Appends one event, chained, and marks the thread: it has a step to take. Sets *seq (may be NULL).
+ */
 bool store_append(struct store *s, struct arena *a, const char *thread, enum event_type type,
                   const char *actor, const struct json *data, int64_t now_ms, int64_t *seq,
                   struct err *err) NODISCARD;

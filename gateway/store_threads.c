@@ -235,7 +235,7 @@ bool store_append(struct store *s, struct arena *a, const char *thread, enum eve
                   err) &&
            db_run(s->db,
                   "UPDATE threads SET last_seq = $2, last_hash = $3, last_at_ms = $4, "
-                  "updated_at_ms = $4 WHERE id = $1",
+                  "updated_at_ms = $4, dirty = 1 WHERE id = $1",
                   DB_ARGS(db_text(thread), db_int(e.seq), db_text(e.hash), db_int(e.at_ms)), err);
 }
 

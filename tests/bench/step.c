@@ -1,7 +1,7 @@
-/* step FOLDER [MOST_THREADS]: what one step, one webhook and one decision cost inside the core,
- * without the commit, on a store in FOLDER (which must be empty): in a thread of 10, 1,000 and
- * 10,000 events, and with 10, 100,000 and 1,000,000 threads in the store, each with events, a
- * request, a delivery and a key. Prints lines of "NAME SIZE MICROSECONDS", medians. */
+/* step FOLDER THREADS [EVENTS …]: what one step, one webhook and one decision cost inside the core,
+ * the commit not counted, on the store FOLDER/signoff.db that `fill` made with so many threads;
+ * with EVENTS, also a step in a thread of so many events. Prints lines of "NAME SIZE MICROSECONDS",
+ * medians. */
 #include "agents/thread.h"
 #include "gateway/app.h"
 #include "gateway/base/clock.h"
@@ -19,9 +19,9 @@ static const char configuration[] =
     "llm: {provider: playbook}\n"
     "people: [{id: alice, name: Alice, slack: U0ALICE, roles: [deployer]}]\n"
     "channels: {ops: {type: slack, mode: http, bot_token: xoxb-1, signing_secret: s}}\n"
-    "routes: [{from: ops, when: mention, agent: idle}]\n"
+    "routes: [{from: ops, when: mention, agent: deploybot}]\n"
     "agents:\n"
-    "  idle: {prompt: idle.md, playbook: idle.yaml, tools: [act],\n"
+    "  deploybot: {prompt: idle.md, playbook: idle.yaml, tools: [act],\n"
     "         limits: {steps: 10000, tokens: 100000000, max_age: 3650d}}\n"
     "tools: {act: {description: Acts, run: {command: [\"true\"]}, needs: anybody}}\n"
     "policies: {anybody: {approve: {role: deployer}, ask: [{channel: ops, to: C0BENCH}]}}\n";
@@ -89,7 +89,7 @@ static void report(const char *name, int64_t size, int64_t *us, size_t rounds)
     fflush(stdout);
 }
 
-/* ---- filling ----------------------------------------------------------------------------- */
+/* ---- preparing ----------------------------------------------------------------------------- */
 
 static const struct json *words(struct arena *a, const char *text)
 {
@@ -105,65 +105,10 @@ static void append(const char *thread, enum event_type type, const struct json *
         store_append(&app.store, app.a, thread, type, "person:alice", data, app.now_ms, NULL, err));
 }
 
+/* As `fill` names them. */
 static const char *thread_id(struct arena *a, int64_t n)
 {
-    return arena_printf(a, "t_%012llx", (unsigned long long)n * 2654435761u % 0xffffffffffffu);
-}
-
-/* A thread that is over: asked, approved, told. */
-static void add_thread(int64_t n)
-{
-    const char *id = thread_id(app.a, n);
-    const char *keys[] = {arena_printf(app.a, "ops:old:%lld", (long long)n), NULL};
-    bool seen;
-    struct thread_row row = {.t = {.id = id,
-                                   .agent = "idle",
-                                   .root = id,
-                                   .status = THREAD_RUNNING,
-                                   .title = "An old one",
-                                   .requester = "person:alice",
-                                   .channel = "ops",
-                                   .to = "C0BENCH",
-                                   .in_thread = arena_printf(app.a, "%lld.5", (long long)n),
-                                   .created_at_ms = app.now_ms - 1000000000 + n}};
-    struct request_row request = {.id = arena_printf(app.a, "r_%lld", (long long)n),
-                                  .code = arena_printf(app.a, "%08lld", (long long)(n % 100000000)),
-                                  .thread = id,
-                                  .kind = "approval",
-                                  .status = "approved",
-                                  .tool = "act",
-                                  .canonical = "{}",
-                                  .digest = "",
-                                  .view = "{}",
-                                  .raised_at_ms = app.now_ms - 24 * 3600 * 1000 + n};
-    struct delivery_row delivery = {.id = arena_printf(app.a, "d_%lld", (long long)n),
-                                    .thread = id,
-                                    .request = request.id,
-                                    .channel = "ops",
-                                    .message = "{}",
-                                    .lane = "ops/C0BENCH"};
-    MUST(store_add_thread(&app.store, app.a, &row, err));
-    append(id, EVENT_SLACK_MESSAGE, words(app.a, "an old wish"));
-    append(id, EVENT_FINISHED, json_object(app.a));
-    MUST(store_add_request(&app.store, &request, err));
-    MUST(store_add_delivery(&app.store, &delivery, err));
-    delivery.state = "sent";
-    delivery.external_id = arena_printf(app.a, "C0BENCH:%lld.5", (long long)n);
-    MUST(store_set_delivery(&app.store, &delivery, err));
-    MUST(store_remember(&app.store, keys, app.now_ms, &seen, err));
-    MUST(store_set_thread(&app.store, id, THREAD_DONE, NULL, "done", err));
-    MUST(store_set_dirty(&app.store, id, false, err));
-}
-
-static void fill_to(int64_t wanted)
-{
-    while (n_threads < wanted) {
-        CLEANUP(arena_done) struct arena a = ARENA_INIT;
-        begin(&a);
-        for (int i = 0; i < BATCH && n_threads < wanted; i++)
-            add_thread(n_threads++);
-        commit();
-    }
+    return arena_printf(a, "t_%012lld", (long long)n);
 }
 
 static void lengthen(const char *thread, int64_t events)
@@ -211,22 +156,19 @@ static int64_t step(const char *thread)
 }
 
 /* Over threads of `size` events each; they grow by a few events with each step. */
-static void measure_lengths(int64_t size)
+static void measure_length(int64_t size)
 {
     enum { THREADS = 4 };
     int64_t us[ROUNDS];
-    static int64_t next = 1000000000; /* none of fill_to() */
+    static int64_t next;
+    size_t rounds = size > 100 ? ROUNDS : THREADS; /* a short one would not stay short */
     for (int i = 0; i < THREADS; i++) {
         CLEANUP(arena_done) struct arena a = ARENA_INIT;
-        begin(&a);
-        add_thread(next + i);
-        commit();
         lengthen(thread_id(&a, next + i), size);
     }
-    int rounds = size > 100 ? ROUNDS : THREADS; /* a short one would not stay short */
-    for (int i = 0; i < rounds; i++) {
+    for (size_t i = 0; i < rounds; i++) {
         CLEANUP(arena_done) struct arena a = ARENA_INIT;
-        us[i] = step(thread_id(&a, next + i % THREADS));
+        us[i] = step(thread_id(&a, next + (int64_t)i % THREADS));
     }
     report("length", size, us, rounds);
     next += THREADS;
@@ -347,20 +289,17 @@ static void open_all(const char *folder)
 
 int main(int argc, char **argv)
 {
-    static const int64_t lengths[] = {10, 1000, 10000}, sizes[] = {10, 100000, 1000000};
-    if (argc < 2)
+    if (argc < 3) {
+        fprintf(stderr, "usage: step FOLDER THREADS [EVENTS …]\n");
         return 2;
-    int64_t most = argc > 2 ? atoll(argv[2]) : sizes[COUNT(sizes) - 1];
-    open_all(argv[1]);
-    fill_to(sizes[0]);
-    for (size_t i = 0; i < COUNT(lengths); i++)
-        measure_lengths(lengths[i]);
-    for (size_t i = 0; i < COUNT(sizes) && sizes[i] <= most; i++) {
-        fill_to(sizes[i]);
-        measure_steps();
-        measure_webhooks();
-        measure_decisions();
     }
+    open_all(argv[1]);
+    n_threads = atoll(argv[2]);
+    measure_steps();
+    measure_webhooks();
+    measure_decisions();
+    for (int i = 3; i < argc; i++)
+        measure_length(atoll(argv[i]));
     store_close(&app.store);
     mailbox_free(app.mailbox);
     metrics_free(app.metrics);

@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const char CONFIG[] =
@@ -1111,5 +1112,125 @@ Test(decisions, that_were_made_cannot_be_cancelled)
     commit(w);
     cr_expect_str_eq(the_request(w).status, "rejected");
     cr_expect_eq(events_of(w, EVENT_REQUEST_DECIDED), 1);
+    world_free(w);
+}
+
+/* ---- what it costs ----------------------------------------------------------------------- */
+
+/* Stands before libc's for SQLite too: how often the disk is waited for. */
+static int64_t n_syncs;
+
+int fdatasync(int fd)
+{
+    n_syncs++;
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+    n_syncs++;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+/* A request as Slack signs it, with the secret of CONFIG. */
+static struct http_request signed_request(struct world *w, const char *path, const char *type,
+                                          const char *body)
+{
+    static struct http_header headers[3];
+    char *at = arena_printf(&w->keep, "%lld", (long long)(w->app.now_ms / 1000));
+    char *signature =
+        arena_printf(&w->keep, "v0=%s",
+                     hmac_sha256_hex(&w->keep, (struct span){"s", 1},
+                                     span_of(arena_printf(&w->keep, "v0:%s:%s", at, body))));
+    headers[0] = (struct http_header){"content-type", type};
+    headers[1] = (struct http_header){"x-slack-request-timestamp", at};
+    headers[2] = (struct http_header){"x-slack-signature", signature};
+    return (struct http_request){.conn = 1,
+                                 .method = "POST",
+                                 .target = path,
+                                 .path = path,
+                                 .query = "",
+                                 .headers = headers,
+                                 .n_headers = 3,
+                                 .body = span_of(body),
+                                 .peer = "192.0.2.7",
+                                 .received_at_ms = w->app.now_ms};
+}
+
+/* One letter, without the batch's own begin, number and commit; then the batch is committed, which
+ * waits for the disk once. */
+static int64_t cost_of(struct world *w,
+                       bool (*handle)(struct app *, const struct http_request *, struct err *),
+                       const struct http_request *request)
+{
+    int64_t syncs = n_syncs;
+    begin(w);
+    int64_t before = db_counts(w->app.store.db).statements;
+    MUST(db_savepoint(w->app.store.db, &trouble));
+    MUST(handle(&w->app, request, &trouble));
+    MUST(db_release(w->app.store.db, &trouble));
+    int64_t statements = db_counts(w->app.store.db).statements - before;
+    commit(w);
+    cr_expect_eq(n_syncs - syncs, 1, "%lld", (long long)(n_syncs - syncs));
+    return statements;
+}
+
+/* The newest arrival finds its thread or request. */
+static bool route_one(struct app *app, const struct http_request *request, struct err *err)
+{
+    int64_t *arrivals;
+    size_t n;
+    (void)request;
+    return store_new_arrivals(&app->store, app->a, 1, &arrivals, &n, err) && n == 1 &&
+           router_route(app, arrivals[0], err);
+}
+
+/* The thread that waits takes its steps, and its messages leave. */
+static bool step_one(struct app *app, const struct http_request *request, struct err *err)
+{
+    const char **threads;
+    struct delivery_row *deliveries;
+    size_t n;
+    (void)request;
+    return store_dirty_threads(&app->store, app->a, 1, &threads, &n, err) && n == 1 &&
+           agent_advance(app, threads[0], err) &&
+           store_due_deliveries(&app->store, app->a, app->now_ms, 1, &deliveries, &n, err) &&
+           (n == 0 || outbox_due(app, &deliveries[0], err));
+}
+
+Test(cost, of_a_webhook_a_click_and_a_step_is_few_statements_and_one_wait_for_the_disk)
+{
+    struct world *w = world_new();
+    char *mention = arena_printf(
+        &w->keep,
+        "{\"type\":\"event_callback\",\"team_id\":\"T1\",\"event_id\":\"Ev1\",\"event_time\":%lld,"
+        "\"event\":{\"type\":\"app_mention\",\"user\":\"U4\",\"text\":\"<@UBOT> deploy\","
+        "\"ts\":\"1700000000.000100\",\"channel\":\"C1\"}}",
+        (long long)(w->app.now_ms / 1000));
+    struct http_request event = signed_request(w, "/slack/events", "application/json", mention);
+    int64_t webhook = cost_of(w, ingress_handle, &event);
+    cr_expect_leq(webhook, 6, "%lld", (long long)webhook);
+    int64_t routing = cost_of(w, route_one, NULL);
+    cr_expect_leq(routing, 10, "%lld", (long long)routing);
+    /* The model is asked and answers, its call needs a sign-off, the card leaves. */
+    int64_t step = cost_of(w, step_one, NULL);
+    cr_expect_leq(step, 48, "%lld", (long long)step);
+
+    char *payload = arena_printf(
+        &w->keep,
+        "{\"type\":\"block_actions\",\"trigger_id\":\"1.2.3\",\"user\":{\"id\":\"U1\"},"
+        "\"channel\":{\"id\":\"C0\"},\"message\":{\"ts\":\"1.1\"},"
+        "\"actions\":[{\"action_id\":\"signoff_approve\",\"value\":\"%s\",\"action_ts\":\"1.2\"}]}",
+        the_request(w).id);
+    struct http_request interaction =
+        signed_request(w, "/slack/interactions", "application/x-www-form-urlencoded",
+                       arena_printf(&w->keep, "payload=%s", url_encode(&w->keep, payload)));
+    int64_t click = cost_of(w, ingress_handle, &interaction);
+    cr_expect_leq(click, 6, "%lld", (long long)click);
+    cr_expect_eq(events_of(w, EVENT_VOTE), 0);
+    /* One of the two votes that it needs: the vote, its event, the edits of its cards. */
+    int64_t vote = cost_of(w, route_one, NULL);
+    cr_expect_leq(vote, 15, "%lld", (long long)vote);
+    cr_expect_eq(events_of(w, EVENT_VOTE), 1);
     world_free(w);
 }
