@@ -27,8 +27,7 @@ enum {
     DEFAULT_OUTPUT = 256 * 1024,
     FILE_NAME_SIZE = COMMAND_ID_MAX + 16,
     OUTPUT_AFTER_END_MS = 1000, /* a background process may hold the pipe open for ever */
-    RETRY_S = 1,          /* the ending is written again and again while the disk is full … */
-    RETRY_LONGEST_S = 30, /* … less and less often */
+    RETRY_S = 1,                /* the ending is written again and again while the disk is full */
     EXIT_TAKEN = 75,
 };
 
@@ -678,11 +677,10 @@ static enum command_outcome outcome_without_start(enum err_kind why)
 static int write_ending(const struct order *order, int dir_fd, const struct command_ending *ending)
 {
     struct stat st;
-    for (unsigned wait_s = RETRY_S; !command_ending_write(dir_fd, order->id, ending, NULL);) {
+    while (!command_ending_write(dir_fd, order->id, ending, NULL)) {
         if (fstat(dir_fd, &st) != 0 || st.st_nlink == 0)
             return 1;
-        sleep(wait_s);
-        wait_s = wait_s * 2 < RETRY_LONGEST_S ? wait_s * 2 : RETRY_LONGEST_S;
+        sleep(RETRY_S);
     }
     return 0;
 }

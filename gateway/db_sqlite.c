@@ -4,6 +4,7 @@
 #include "gateway/base/text.h"
 #include "gateway/db.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -121,8 +122,10 @@ struct db *db_open(const char *url, enum db_mode mode, struct err *err)
                                                         : SQLITE_OPEN_READWRITE);
     mode_t old = umask(077); /* the store holds people's words */
     int rc = sqlite3_open_v2(url + 7, &db->handle, flags, NULL);
+    bool is_there = access(url + 7, F_OK) == 0 || errno != ENOENT;
     bool ok = rc == SQLITE_OK ? set_up(db, mode, err)
-                              : fail(err, ERR_MISSING, "store %s: %s", url + 7, sqlite3_errstr(rc));
+                              : fail(err, is_there ? ERR_TRANSIENT : ERR_MISSING, "store %s: %s",
+                                     url + 7, sqlite3_errstr(rc));
     umask(old);
     if (!ok) {
         db_close(db);

@@ -134,8 +134,11 @@ static bool look_at_store(struct look *l, look_fn look, void *out, struct err *e
         drop_store(l->r);
         usleep(TRY_AGAIN_US);
     }
-    if (err->kind == ERR_TRANSIENT)
+    if (err->kind == ERR_TRANSIENT) {
+        /* Why is for the log: who asks from outside is told to come again. */
         log_warn("reader.store_failed", L_STR("why", err->text));
+        return fail(err, ERR_TRANSIENT, "the store cannot be read now");
+    }
     return false;
 }
 

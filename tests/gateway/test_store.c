@@ -1268,3 +1268,13 @@ Test(store, lists_threads_and_requests_by_pages)
     cr_expect_str_eq(requests[0].id, "r_2");
     store_close(&s);
 }
+
+/* A file that is not there is another matter than one that cannot be read now. */
+Test(store, says_whether_it_is_missing_or_cannot_be_opened)
+{
+    struct err err = ERR_INIT;
+    cr_expect_null(db_open("sqlite:/tmp/signoff-no-such-folder/x.db", DB_READ_ONLY, &err));
+    cr_expect_eq(err.kind, ERR_MISSING, "%s", err.text);
+    cr_expect_null(db_open("sqlite:/tmp", DB_READ_ONLY, &err));
+    cr_expect_eq(err.kind, ERR_TRANSIENT, "%s", err.text);
+}
