@@ -238,8 +238,8 @@ static bool verify_checkpoints(struct store *s, const struct chains *chains, str
     }
 }
 
-bool store_verify(struct store *s, struct arena *a, struct audit_finding **out, size_t *count,
-                  int64_t *threads, int64_t *events, struct err *err)
+static bool verify(struct store *s, struct arena *a, struct audit_finding **out, size_t *count,
+                   int64_t *threads, int64_t *events, struct err *err)
 {
     struct findings f = {.a = a};
     struct db_rows r;
@@ -274,4 +274,14 @@ bool store_verify(struct store *s, struct arena *a, struct audit_finding **out, 
     *out = f.list;
     *count = f.count;
     return true;
+}
+
+/* In one snapshot: what is written meanwhile must not look like something that was changed. */
+bool store_verify(struct store *s, struct arena *a, struct audit_finding **out, size_t *count,
+                  int64_t *threads, int64_t *events, struct err *err)
+{
+    if (!db_script(s->db, "BEGIN", err))
+        return false;
+    bool ok = verify(s, a, out, count, threads, events, err);
+    return db_script(s->db, "COMMIT", ok ? err : NULL) && ok;
 }

@@ -62,7 +62,7 @@ export async function signIn(w, person) {
   const session = { Cookie: signed.headers.get('set-cookie').split(';')[0] };
   const get = (path) => w.call('GET', path, undefined, null, session);
   return {
-    get,
+    get, cookie: session.Cookie,
     token: async (path) => /name="form_token" value="([^"]+)"/.exec((await get(path)).text)[1],
     post: (path, fields) => w.call('POST', path, new URLSearchParams(fields).toString(), null, { ...form, ...session }),
   };
