@@ -426,29 +426,12 @@ static void act_read(struct situation *s, const struct tool *tool)
     run_tool(s, tool, args, NULL);
 }
 
-/* What a schema cannot say: a choice needs two at least, and words that name exactly one. */
-static const char *bad_choices(const struct json *step)
-{
-    const struct json *choices = json_at(step, "options.choices");
-    if (!text_eq(json_text_at(step, "options.format"), "multiple_choice"))
-        return NULL;
-    if (json_count(choices) < 2)
-        return "options.choices: multiple_choice needs at least two";
-    JSON_EACH(choice, choices)
-    {
-        for (const struct json *other = choice->next; other != NULL; other = other->next)
-            if (text_eq(json_text(choice), json_text(other)))
-                return "options.choices: each must differ from the others";
-    }
-    return NULL;
-}
-
 static void act_question(struct situation *s)
 {
     if (s->open != NULL && event_is_of(s->open, s->step))
         return;
-    if (bad_choices(s->step->data) != NULL) {
-        refuse_step(s, s->step, bad_choices(s->step->data));
+    if (question_fault(s->step->data) != NULL) {
+        refuse_step(s, s->step, question_fault(s->step->data));
         return;
     }
     struct effect *e = add(s, EFFECT_RAISE_QUESTION);

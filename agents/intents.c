@@ -1,6 +1,7 @@
 /* The words of intents.h, and their schemas for the model and the check. */
 #include "agents/intents.h"
 
+#include "agents/json_schema.h"
 #include "gateway/base/text.h"
 
 #include <string.h>
@@ -45,6 +46,32 @@ static const struct word words[] = {
      "{\"type\":\"object\",\"properties\":{\"reason\":{\"type\":\"string\",\"maxLength\":2000}},"
      "\"required\":[\"reason\"],\"additionalProperties\":false}"},
 };
+
+const char *question_fault(const struct json *question)
+{
+    const struct json *choices = json_at(question, "options.choices");
+    if (!text_eq(json_text_at(question, "options.format"), "multiple_choice"))
+        return NULL;
+    if (json_count(choices) < 2)
+        return "options.choices: multiple_choice needs at least two";
+    JSON_EACH(choice, choices)
+    {
+        for (const struct json *other = choice->next; other != NULL; other = other->next)
+            if (text_eq(json_text(choice), json_text(other)))
+                return "options.choices: each must differ from the others";
+    }
+    return NULL;
+}
+
+bool question_check(struct arena *a, const struct json *question, struct err *err)
+{
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (words[i].intent == INTENT_REQUEST_HUMAN_INPUT &&
+            !json_schema_validate(json_parse_own(a, words[i].schema), question, "question", err))
+            return false;
+    const char *fault = question_fault(question);
+    return fault == NULL || fail(err, ERR_INVALID, "question.%s", fault);
+}
 
 static const char hand_over_description[] = "Give the work to another agent and stop";
 

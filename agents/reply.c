@@ -88,18 +88,6 @@ static bool has_intent(const struct json *object)
     return json_get(object, "intent") != NULL || json_at(object, "step.intent") != NULL;
 }
 
-static bool deeper_than(const struct json *j, unsigned levels)
-{
-    if (j->child == NULL)
-        return false;
-    if (levels == 0)
-        return true;
-    JSON_EACH(item, j)
-    if (deeper_than(item, levels - 1))
-        return true;
-    return false;
-}
-
 static void take_object(struct search *s, const struct json *object, unsigned loose, unsigned flags)
 {
     bool is_step = has_intent(object);
@@ -109,7 +97,7 @@ static void take_object(struct search *s, const struct json *object, unsigned lo
         s->refusal = "a key stands twice in one object";
     else if (is_step && (loose & LOOSE_TORN) != 0)
         s->refusal = "the answer ends in the middle of the step";
-    else if (deeper_than(object, JSON_MAX_DEPTH))
+    else if (json_is_deeper(object, JSON_MAX_DEPTH))
         s->refusal = "the answer is nested too deeply";
     if (*place != NULL && is_new && is_step)
         s->refusal = "there are two different steps";

@@ -11,7 +11,8 @@ enum {
     CALLS_PER_MINUTE = 6000,
     WRONG_CODES_PER_MINUTE = 20,
     MESSAGE_BYTES = 100000,
-    REASON_BYTES = 500
+    REASON_BYTES = 500,
+    BODY_LEVELS = 48 /* what is stored stands inside more of ours, and is parsed again */
 };
 
 /* ---- bodies, by tables ------------------------------------------------------------------- */
@@ -55,6 +56,8 @@ static bool read_body(struct app *app, const struct http_request *request, const
         return fail_in(err, "body");
     if (body->type != JSON_OBJECT)
         return fail(err, ERR_INVALID, "body: it must be a JSON object");
+    if (json_is_deeper(body, BODY_LEVELS))
+        return fail(err, ERR_INVALID, "body: it is nested deeper than %d levels", BODY_LEVELS);
     if (!fields_decode(app->a, rows, n, without_nulls(app->a, body), out, &problems))
         return fail(err, ERR_INVALID, "%s", first.sentence);
     return true;
@@ -431,6 +434,21 @@ static bool newest_open(struct app *app, const char *thread, const char **id, st
     return n > 0 || fail(err, ERR_INVALID, "the request could not be raised");
 }
 
+/* The words alone, or what an agent of ours may ask: nothing that would make it look like ours. */
+static bool read_question(struct arena *a, const struct json *in, struct json *out, struct err *err)
+{
+    if (in == NULL)
+        return fail(err, ERR_INVALID, "question: it is missing");
+    if (in->type == JSON_STRING)
+        json_set(a, out, "question", in);
+    JSON_EACH(member, in)
+    {
+        if (in->type == JSON_OBJECT)
+            json_set(a, out, member->key, member);
+    }
+    return question_check(a, out, err);
+}
+
 static bool ask(struct app *app, const struct api_call *call, struct err *err)
 {
     struct ask_in in = {0};
@@ -441,18 +459,11 @@ static bool ask(struct app *app, const struct api_call *call, struct err *err)
     if (in.callback_url != NULL)
         return fail(err, ERR_INVALID, "callback_url: is not in this version; poll the request");
     if (strcmp(in.kind, "question") == 0) {
-        const char *words = json_text(in.question);
         struct json *asked = json_object(app->a);
-        if (words != NULL)
-            json_set_text(app->a, asked, "question", words);
-        JSON_EACH(member, words != NULL ? NULL : in.question)
-        {
-            json_set(app->a, asked, member->key, member);
-        }
+        if (!read_question(app->a, in.question, asked, err))
+            return false;
         if (in.state != NULL)
             json_set(app->a, asked, "state", in.state);
-        if (json_text_at(asked, "question") == NULL)
-            return fail(err, ERR_INVALID, "question: needs the member question");
         if (!thread_for_ask(app, call, &in, json_text_at(asked, "question"), &row, err) ||
             !request_raise_question(app, &row, asked, 0, NULL, err))
             return false;

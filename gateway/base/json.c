@@ -209,6 +209,20 @@ size_t json_count(const struct json *j)
     return count;
 }
 
+bool json_is_deeper(const struct json *j, unsigned levels)
+{
+    if (j->child == NULL)
+        return false;
+    if (levels == 0)
+        return true;
+    JSON_EACH(item, j)
+    {
+        if (json_is_deeper(item, levels - 1))
+            return true;
+    }
+    return false;
+}
+
 static bool equal_members(const struct json *a, const struct json *b)
 {
     const struct json *hint = b->child; /* members mostly come in the same order */

@@ -51,6 +51,8 @@ bool json_is_true(const struct json *j);
 int64_t json_int_or(const struct json *j, int64_t otherwise);
 bool json_is_int(const struct json *j);
 size_t json_count(const struct json *j); /* elements or members */
+/* Does anything in it stand inside more than so many containers? */
+bool json_is_deeper(const struct json *j, unsigned levels);
 bool json_equal(const struct json *a,
                 const struct json *b); /* deep; member order is nothing; 1.0 == 1 */
 

@@ -157,6 +157,14 @@ story(test, 'An outside agent asks people by HTTP: a call to be signed off, and 
   await isError(ask({ kind: 'approval', policy: 'nobody', call: { tool: 'x' } }), 400, 'invalid');
   await isError(ask({ kind: 'approval' }), 400, 'invalid');
   await isError(ask({ kind: 'question' }), 400, 'invalid');
+  // Nobody outside asks in our own name: a yes to this would raise an agent's limit.
+  await isError(ask({ kind: 'question', question: { question: 'May it go on?', about: 'limit:steps' } }), 400, 'invalid');
+  await isError(ask({ kind: 'question', question: { question: 'Which?', options: { format: 'multiple_choice', choices: ['red', 'red'] } } }), 400, 'invalid');
+  // What is kept stands inside what is ours, and must be readable again.
+  const nested = (levels) => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
+  assert.equal((await ask({ kind: 'question', question: 'How deep?', state: nested(47) })).status, 201);
+  await isError(ask({ kind: 'question', question: 'How deep?', state: nested(63) }), 400, 'invalid');
+  await isError(ask({ kind: 'approval', policy: 'prod-signoff', call: { tool: 'x' }, state: nested(63) }), 400, 'invalid');
   const withdrawn = await ask({ kind: 'question', question: 'Never mind?' }, w.key.bob);
   assert.equal(withdrawn.status, 403, 'bob-cli has no requests:write');
 });
