@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-const [signoff, tools, secondsText] = process.argv.slice(2);
+const [build, tools, secondsText] = process.argv.slice(2);
+const signoff = join(build, 'signoff');
 const seconds = Number(secondsText ?? 5);
 const run = promisify(execFile);
 const secret = 'bench-signing-secret';
@@ -79,8 +80,8 @@ async function start(folder, port) {
   return { child, ready: performance.now() - begin };
 }
 
-async function load(port, connections, signed) {
-  const { stdout } = await run(join(tools, 'load'), [port, seconds, connections, secret, signed].map(String));
+async function load(port, connections, signed, rate = 0, time = seconds) {
+  const { stdout } = await run(join(tools, 'load'), [port, time, connections, secret, signed, rate].map(String));
   const [rate, p50, p99, errors] = stdout.trim().split(' ').map(Number);
   return { rate, p50: p50 / 1000, p99: p99 / 1000, errors };
 }
@@ -121,6 +122,32 @@ async function decisions(port, threads, rounds) {
     times.push((await card()).at - begin);
   }
   return times;
+}
+
+// 100,000 events at a steady rate: what the gateway holds in the first and in the last quarter.
+async function steady(port, pid) {
+  const samples = [];
+  const rate = 2000;
+  const watch = setInterval(() => samples.push(memory(pid).anon), 500);
+  const result = await load(port, 16, 1, rate, 100000 / rate);
+  clearInterval(watch);
+  const quarter = Math.floor(samples.length / 4);
+  return { ...result, first: percentile(samples.slice(quarter, 2 * quarter), 0.5), last: percentile(samples.slice(-quarter), 0.5) };
+}
+
+// What a step costs inside the core: [{name, size, us}].
+async function steps(threads, lengths) {
+  const folder = mkdtempSync(join(tmpdir(), 'signoff-bench-'));
+  try {
+    await run(join(build, 'fill'), [join(folder, 'signoff.db'), String(threads), '3']);
+    const { stdout } = await run(join(build, 'tests/bench/bench_step'), [folder, String(threads), ...lengths.map(String)]);
+    return stdout.trim().split('\n').map((line) => {
+      const [name, size, us] = line.split(' ');
+      return { name, size: Number(size), us: Number(us) };
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 const row = (...cells) => console.log(cells.map((c, i) => (i === 0 ? String(c).padEnd(46) : String(c).padStart(12))).join(''));
@@ -166,8 +193,22 @@ try {
   row('decision → next card at Slack (upper bound)', '', ms(percentile(times, 0.5)), ms(percentile(times, 0.99)), '');
   row('start → ready (5 starts)', '', ms(percentile(starts, 0.5)), ms(percentile(starts, 0.99)), '');
   const after = memory(child.pid);
+  const calm = await steady(port, child.pid);
   row('memory idle: private, resident', mb(idleMemory.anon), mb(idleMemory.resident));
   row('memory after the load: private, resident', mb(after.anon), mb(after.resident));
+  row('100,000 events at 2,000/s', Math.round(calm.rate), ms(calm.p50), ms(calm.p99), '');
+  row('their memory: second quarter, last quarter', mb(calm.first), mb(calm.last), `${(calm.last / calm.first).toFixed(2)} x`);
+  for (const c of children.splice(0)) c.kill('SIGTERM');
+
+  const inside = { 100: await steps(100, [10, 1000, 10000]), 100000: await steps(100000, []), 1000000: await steps(1000000, []) };
+  row('', '100', '100,000', '1,000,000', 'threads');
+  for (const [name, words] of [['step', 'a step, in the core'], ['webhook', 'a webhook, its thread, its step'], ['decision', 'the same with a card and its decision']]) {
+    const us = Object.values(inside).map((list) => list.find((l) => l.name === name).us);
+    row(words, ...us.map((n) => `${n} us`), `${(us[2] / us[0]).toFixed(2)} x`);
+  }
+  const lengths = inside[100].filter((l) => l.name === 'length');
+  row('', ...lengths.map((l) => l.size.toLocaleString('en')), 'events');
+  row('a step in a thread of so many', ...lengths.map((l) => `${l.us} us`), `${(lengths[2].us / lengths[1].us).toFixed(1)} x`);
 } finally {
   for (const child of children) child.kill('SIGTERM');
   slack.close();

@@ -1,6 +1,7 @@
-/* load PORT SECONDS CONNECTIONS SECRET SIGNED: a closed loop of unique Slack events over keep-alive
- * connections on loopback, with epoll. Prints "requests_per_second p50_us p99_us errors".
- * SIGNED 0 posts the same bytes without computing signatures again, for the bare handler. */
+/* load PORT SECONDS CONNECTIONS SECRET SIGNED [RATE]: unique Slack events over keep-alive
+ * connections on loopback, with epoll; as fast as they are answered, or RATE a second. Prints
+ * "requests_per_second p50_us p99_us errors". SIGNED 0 posts the same bytes without computing
+ * signatures again, for the bare handler. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/hmac.h>
@@ -20,6 +21,7 @@ struct connection {
     char out[BUFFER], in[BUFFER];
     size_t out_len, out_at, in_len;
     int64_t begun_us;
+    int is_idle; /* it waits for its turn, with RATE */
 };
 
 static struct connection connections[MAX_CONNECTIONS];
@@ -27,6 +29,8 @@ static uint32_t histogram[BUCKETS]; /* of 10 µs each */
 static uint64_t done, errors;
 static const char *secret;
 static int is_signed;
+static int64_t rate, begin_us; /* events a second; 0: no limit */
+static uint64_t sent;
 static char run_id[16];
 
 static int64_t now_us(void)
@@ -111,6 +115,17 @@ static int is_complete(struct connection *c)
     return c->in_len >= (size_t)(end - c->in) + 4 + body;
 }
 
+/* The next event, if its time has come. */
+static void next(struct connection *c)
+{
+    c->is_idle = rate > 0 && (int64_t)sent * 1000000 > rate * (now_us() - begin_us);
+    if (c->is_idle)
+        return;
+    sent++;
+    prepare(c);
+    push(c);
+}
+
 static void take(struct connection *c)
 {
     ssize_t n = recv(c->fd, c->in + c->in_len, sizeof c->in - 1 - c->in_len, 0);
@@ -129,8 +144,7 @@ static void take(struct connection *c)
     done++;
     if (strncmp(c->in + 9, "200", 3) != 0)
         errors++;
-    prepare(c);
-    push(c);
+    next(c);
 }
 
 static int64_t percentile(double p)
@@ -144,8 +158,10 @@ static int64_t percentile(double p)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6)
+    if (argc < 6)
         return 2;
+    rate = argc > 6 ? atoll(argv[6]) : 0;
+    begin_us = now_us();
     int port = atoi(argv[1]), seconds = atoi(argv[2]), count = atoi(argv[3]),
         epoll = epoll_create1(0);
     secret = argv[4];
@@ -163,17 +179,19 @@ int main(int argc, char **argv)
         }
         struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = c}};
         epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event);
-        prepare(c);
-        push(c);
+        next(c);
     }
-    int64_t begin = now_us(), end = begin + seconds * 1000000ll;
+    int64_t end = begin_us + seconds * 1000000ll;
     while (now_us() < end) {
         struct epoll_event events[256];
-        int n = epoll_wait(epoll, events, 256, 100);
+        int n = epoll_wait(epoll, events, 256, rate > 0 ? 1 : 100);
         for (int i = 0; i < n; i++)
             take(events[i].data.ptr);
+        for (int i = 0; i < count && i < MAX_CONNECTIONS; i++)
+            if (connections[i].is_idle)
+                next(&connections[i]);
     }
-    double took = (double)(now_us() - begin) / 1e6;
+    double took = (double)(now_us() - begin_us) / 1e6;
     printf("%.0f %lld %lld %llu\n", (double)done / took, (long long)percentile(0.5),
            (long long)percentile(0.99), (unsigned long long)errors);
     return 0;
