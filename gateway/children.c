@@ -1,5 +1,6 @@
-/* See children.h. The thread starts runners, waits for them (its own by pidfd, found ones by trying
- * their lock) and reads what they left. Other threads only add to the list and set wishes. */
+/* See children.h. The thread starts runners, waits for them (its own by their end, found ones by
+ * trying their lock) and reads what they left. Other threads only add to the list and set wishes.
+ */
 #include "gateway/children.h"
 
 #include "gateway/base/clock.h"
@@ -36,7 +37,7 @@ enum {
 enum child_state {
     CHILD_TO_START, /* its runner is to be executed */
     CHILD_TO_FIND,  /* nobody knows yet whether there is a runner */
-    CHILD_OURS,     /* the runner is our child: pidfd */
+    CHILD_OURS,     /* the runner is our child, and not reaped: its pid is nobody else's */
     CHILD_FOUND,    /* it is not, but holds its lock */
 };
 
@@ -47,7 +48,9 @@ struct child {
     /* The thread's own. */
     enum child_state state;
     int order_fd; /* CHILD_TO_START */
-    int pidfd;    /* CHILD_OURS */
+    pid_t pid;    /* CHILD_OURS */
+    int pidfd;    /* CHILD_OURS: wakes us at its end; -1 where there is none (no file descriptor
+                     is left, or the kernel has no such thing): then we look now and then */
     bool complained;
 };
 
@@ -228,16 +231,15 @@ static int spawn_runner(struct children *c, const struct child *child, pid_t *pi
 /* NULL: it runs. */
 static struct command_result *start_child(struct children *c, struct child *child)
 {
-    pid_t pid;
-    int why = spawn_runner(c, child, &pid);
+    int why = spawn_runner(c, child, &child->pid);
     close(child->order_fd);
     child->order_fd = -1;
     if (why != 0) {
         log_error("command.runner_failed", L_STR("id", child->id), L_STR("error", strerror(why)));
         return without_ending(c, child->id, COMMAND_HELD_UP, strerror(why));
     }
-    child->pidfd = pidfd_open(pid, 0);
-    child->state = child->pidfd >= 0 ? CHILD_OURS : CHILD_FOUND;
+    child->pidfd = pidfd_open(child->pid, 0);
+    child->state = CHILD_OURS;
     return NULL;
 }
 
@@ -248,17 +250,18 @@ static void signal_found(struct children *c, const struct child *child)
     if (!lock.is_held || lock.pid <= 0)
         return;
     int pidfd = pidfd_open(lock.pid, 0);
-    if (pidfd < 0)
+    if (pidfd < 0 && errno == ESRCH)
         return;
     if (command_start_ticks(lock.pid) == lock.start_ticks)
-        (void)pidfd_send_signal(pidfd, SIGTERM, NULL, 0);
-    close(pidfd);
+        (void)(pidfd >= 0 ? pidfd_send_signal(pidfd, SIGTERM, NULL, 0) : kill(lock.pid, SIGTERM));
+    if (pidfd >= 0)
+        close(pidfd);
 }
 
 static void stop_child(struct children *c, const struct child *child)
 {
     if (child->state == CHILD_OURS)
-        (void)pidfd_send_signal(child->pidfd, SIGTERM, NULL, 0);
+        (void)kill(child->pid, SIGTERM);
     else
         signal_found(c, child);
 }
@@ -267,9 +270,10 @@ static void stop_child(struct children *c, const struct child *child)
 static struct command_result *reap(struct children *c, struct child *child)
 {
     siginfo_t how = {0};
-    if (waitid(P_PIDFD, (id_t)child->pidfd, &how, WEXITED | WNOHANG) == 0 && how.si_pid == 0)
+    if (waitid(P_PID, (id_t)child->pid, &how, WEXITED | WNOHANG) == 0 && how.si_pid == 0)
         return NULL;
-    close(child->pidfd);
+    if (child->pidfd >= 0)
+        close(child->pidfd);
     child->pidfd = -1;
     child->state = CHILD_FOUND;
     if (!read_lock(c, child->id).exists) /* nobody else has its order, so nobody needs refusing */
@@ -338,7 +342,7 @@ static void wait_for_something(struct children *c, struct child *const *all, siz
     nfds_t n_fds = 1;
     int timeout_ms = -1;
     for (size_t i = 0; i < n; i++) {
-        if (all[i] != NULL && all[i]->state == CHILD_OURS)
+        if (all[i] != NULL && all[i]->pidfd >= 0)
             fds[n_fds++] = (struct pollfd){.fd = all[i]->pidfd, .events = POLLIN};
         else if (all[i] != NULL)
             timeout_ms = LOCK_POLL_MS;

@@ -3,10 +3,13 @@
 #include "gateway/command_runner.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -413,6 +416,38 @@ Test(children, a_runner_that_was_killed_leaves_an_unknown, .timeout = 60)
     cr_expect_eq(r->outcome, COMMAND_UNKNOWN);
     cr_expect_str_eq(r->output.at, "half\n");
     cr_expect_str_eq(r->error, "its runner ended without a word");
+    done(r);
+    end();
+}
+
+/* As on a kernel without it, or with no file descriptor left; it stands before libc's. */
+static bool no_pidfd;
+
+int pidfd_open(pid_t pid, unsigned flags)
+{
+    if (!no_pidfd)
+        return (int)syscall(SYS_pidfd_open, pid, flags);
+    errno = ENOSYS;
+    return -1;
+}
+
+Test(children, without_a_pidfd_they_are_waited_for_and_killed_all_the_same, .timeout = 60)
+{
+    begin();
+    no_pidfd = true;
+    struct command_result *r = run_script("r1", "echo done");
+    cr_expect_eq(r->outcome, COMMAND_EXITED, "%s %s", command_outcome_name(r->outcome), r->error);
+    cr_expect_str_eq(r->output.at, "done\n");
+    done(r);
+    char script[200];
+    snprintf(script, sizeof script, "echo $$ > %s/pid; sleep 30", dir);
+    start_script("r2", script);
+    int pid = wait_for_file("pid");
+    cr_assert_gt(pid, 0);
+    children_kill(children, "r2");
+    r = next_result();
+    cr_expect_eq(r->outcome, COMMAND_KILLED, "%s %s", command_outcome_name(r->outcome), r->error);
+    cr_expect(is_gone_soon(pid));
     done(r);
     end();
 }

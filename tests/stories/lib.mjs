@@ -254,7 +254,7 @@ export class World {
         await this.#restsWhileItWaits();
         await this.stop();
       }
-      const bad = /ERROR: AddressSanitizer|runtime error|LeakSanitizer/.exec(this.log());
+      const bad = /ERROR: AddressSanitizer|runtime error|LeakSanitizer|WARNING: ThreadSanitizer/.exec(this.log());
       assert.ok(!bad, `the sanitizer speaks:\n${this.log().slice(bad?.index ?? 0, (bad?.index ?? 0) + 3000)}`);
       for (const secret of [this.slack.token, this.slack.signingSecret, this.github.token, this.model?.key, ...Object.values(this.key)].filter(Boolean)) assert.ok(!this.log().includes(secret), 'no secret is in the log');
       const complaints = [...this.slack.complaints, ...this.github.complaints, ...(this.model?.refused ?? [])].filter((c) => !this.expectedComplaints.test(c));
