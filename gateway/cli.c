@@ -12,6 +12,7 @@
 #include "gateway/slack_files.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* ---- what the commands share ---- */
 
@@ -202,10 +203,21 @@ static int run_serve(struct cli *c)
     return serve_main(&options);
 }
 
+/* A store that is there must be one that `serve` would take: an empty or older one it brings on. */
+static int check_store(struct cli *c)
+{
+    struct err err = ERR_INIT;
+    if (!load_config(c, &err) || access(c->config->store.path, F_OK) != 0 ||
+        cli_open_store(c, &err) || err.kind == ERR_MISSING)
+        return CLI_OK;
+    return cli_fail(c, CLI_FAILED, "%s", err.text);
+}
+
 static int run_check(struct cli *c)
 {
-    return config_check_main(config_file(c), serve_config_options(CONFIG_CHECK), c->as_json, stdout,
-                             stderr);
+    int code = config_check_main(config_file(c), serve_config_options(CONFIG_CHECK), c->as_json,
+                                 stdout, stderr);
+    return code == CLI_OK ? check_store(c) : code;
 }
 
 static int run_demo(struct cli *c)

@@ -1,4 +1,5 @@
--- migration 1: the whole of the first version.
+-- migration 1: the whole of the first version. It is frozen: stores with it are out in the world, and
+-- one lies in tests/golden/store. What comes later is a migration of its own, schema_2.sql and so on.
 -- {int64} and {id} are the types that differ between databases; {by_key} keeps a table of short
 -- keys in one tree where the database has a word for that.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -1,90 +1,22 @@
-/* Opening, migrating, transactions, arrivals. See store.h; the other acts are in store_*.c. */
+/* Opening, transactions, arrivals. See store.h; the other acts are in store_*.c. */
 #include "gateway/store.h"
 
 #include "gateway/base/strbuf.h"
 #include "gateway/base/text.h"
-#include "gateway/schema.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
-    MAX_SCHEMA_BYTES = 64 * 1024,
     KEYS_PER_SLICE = 2000, /* of tidying: some milliseconds */
 };
-
-/* The types that SQLite and PostgreSQL do not share. */
-static char *in_dialect(struct arena *a, const char *sql)
-{
-    static const char *const words[][2] = {
-        {"{int64}", "INTEGER"}, {"{id}", "INTEGER PRIMARY KEY"}, {"{by_key}", "WITHOUT ROWID"}};
-    struct strbuf out;
-    strbuf_init(&out, a, MAX_SCHEMA_BYTES);
-    for (const char *at = sql; *at != '\0';) {
-        bool replaced = false;
-        for (size_t i = 0; i < COUNT(words) && !replaced; i++) {
-            size_t len = strlen(words[i][0]);
-            if (strncmp(at, words[i][0], len) == 0) {
-                strbuf_add(&out, words[i][1]);
-                at += len;
-                replaced = true;
-            }
-        }
-        if (!replaced)
-            strbuf_addc(&out, *at++);
-    }
-    return out.text;
-}
-
-static bool schema_version(struct store *s, int64_t *version, struct err *err)
-{
-    CLEANUP(arena_done) struct arena a = ARENA_INIT;
-    struct db_rows rows;
-    if (!db_query(s->db, &a, "SELECT name FROM sqlite_master WHERE name = 'meta'", DB_NO_ARGS,
-                  &rows, err))
-        return false;
-    *version = 0;
-    if (rows.count == 0)
-        return true;
-    const char *text = NULL;
-    if (!store_meta_get(s, &a, "schema", &text, err))
-        return false;
-    if (text == NULL || !text_to_int(text, 1, 1000000, version))
-        return fail(err, ERR_INVALID, "store: meta.schema is no number: is this a Signoff store?");
-    return true;
-}
-
-static bool migrate(struct store *s, enum db_mode mode, struct err *err)
-{
-    CLEANUP(arena_done) struct arena a = ARENA_INIT;
-    int64_t version;
-    if (!schema_version(s, &version, err))
-        return false;
-    if (version > (int64_t)COUNT(MIGRATIONS))
-        return fail(
-            err, ERR_INVALID,
-            "store: it has schema %lld and this program knows up to %zu: run the newer program",
-            (long long)version, COUNT(MIGRATIONS));
-    if (version == (int64_t)COUNT(MIGRATIONS))
-        return true;
-    if (mode == DB_READ_ONLY)
-        return fail(err, ERR_MISSING, "store: it is empty or old; `signoff serve` sets it up");
-    if (!store_begin(s, err))
-        return false;
-    for (; version < (int64_t)COUNT(MIGRATIONS); version++)
-        if (!db_script(s->db, in_dialect(&a, MIGRATIONS[version]), err))
-            return false;
-    return store_meta_set(s, "schema", arena_printf(&a, "%lld", (long long)version), err) &&
-           store_commit(s, err);
-}
 
 bool store_open(struct store *s, const char *url, enum db_mode mode, struct err *err)
 {
     s->db = db_open(url, mode, err);
     if (s->db == NULL)
         return false;
-    if (!migrate(s, mode, err)) {
-        store_rollback(s);
+    if (!store_schema(s, mode, err)) {
         store_close(s);
         return false;
     }

@@ -13,9 +13,17 @@ struct store {
 
 enum { BLOB_LIMIT_BYTES = 16 * 1024 }; /* a larger text of an event lives in blobs, by hash */
 
-/* Opens and, for DB_WRITE, migrates. A store that is newer than this program is refused. */
+/* Opens and, for DB_WRITE, migrates. A store that is newer than this program is refused, and to a
+ * reader one that is older. */
 bool store_open(struct store *s, const char *url, enum db_mode mode, struct err *err) NODISCARD;
 void store_close(struct store *s);
+
+/* The two parts of opening; the second takes migrations of a test's own. Migration i + 1 is the SQL
+ * in migrations[i]; all that are missing happen in one transaction or not at all, and once, however
+ * many processes try. */
+bool store_schema(struct store *s, enum db_mode mode, struct err *err) NODISCARD;
+bool store_migrate(struct store *s, const char *const *migrations, size_t n, struct err *err)
+    NODISCARD;
 
 /* One transaction a batch, one savepoint a letter. Each commit writes its own number. */
 bool store_begin(struct store *s, struct err *err) NODISCARD;

@@ -113,13 +113,86 @@ Test(store, of_a_newer_program_is_refused_with_a_sentence)
     static const enum db_mode modes[] = {DB_WRITE, DB_READ_ONLY};
     for (size_t i = 0; i < COUNT(modes); i++) {
         cr_expect_not(store_open(&s, url, modes[i], &err));
-        cr_expect_neq(strstr(err.text, "run the newer program"), NULL, "%s", err.text);
+        cr_expect_neq(strstr(err.text, "schema 99"), NULL, "%s", err.text);
+        cr_expect_neq(strstr(err.text, "knows up to 2: run the newer program"), NULL, "%s",
+                      err.text);
     }
     s.db = db_open(url, DB_WRITE, &err);
     MUST(db_run(s.db, "UPDATE meta SET value = 'x' WHERE key = 'schema'", DB_NO_ARGS, &trouble));
     store_close(&s);
     cr_expect_not(store_open(&s, url, DB_WRITE, &err));
     cr_expect_neq(strstr(err.text, "is this a Signoff store?"), NULL, "%s", err.text);
+}
+
+static const char FIRST[] =
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);"
+    "INSERT INTO meta (key, value) VALUES ('schema', '1'), ('batch', '0');"
+    "CREATE TABLE words (id {id}, word TEXT NOT NULL); INSERT INTO words (word) VALUES ('a'), "
+    "('b');";
+static const char SECOND[] = "ALTER TABLE words ADD COLUMN n {int64} NOT NULL DEFAULT 7;"
+                             "CREATE INDEX words_n ON words (n);";
+static const char HALF[] = "ALTER TABLE words ADD COLUMN n {int64} NOT NULL DEFAULT 7;"
+                           "INSERT INTO nowhere (x) VALUES (1);";
+static const char THIRD[] = "INSERT INTO words (word, n) VALUES ('c', 8);";
+
+static int64_t schema_of(struct store *s)
+{
+    return count_of(s, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'schema'");
+}
+
+Test(store, migrates_wholly_or_not_at_all_and_once)
+{
+    static const char *const bad[] = {FIRST, HALF}, *const good[] = {FIRST, SECOND, THIRD};
+    struct store s = {.db = db_open(url, DB_WRITE, &trouble)}, other = {0};
+    struct err err = ERR_INIT;
+    cr_assert_not_null(s.db, "%s", trouble.text);
+    MUST(store_migrate(&s, good, 1, &trouble));
+    cr_expect_eq(schema_of(&s), 1);
+    /* The second fails half-way: nothing of it is there. */
+    cr_expect_not(store_migrate(&s, bad, 2, &err));
+    cr_expect_neq(strstr(err.text, "migration to schema 2, of which nothing is kept"), NULL, "%s",
+                  err.text);
+    cr_expect_eq(schema_of(&s), 1);
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM pragma_table_info('words')"), 2);
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM words"), 2);
+    /* So does one whose disk fails, wherever that is. */
+    for (int64_t nth = 1; nth < 100; nth++) {
+        db_fail_at(s.db, nth);
+        bool done = store_migrate(&s, good, 3, &err);
+        db_fail_at(s.db, 0);
+        if (done) {
+            cr_expect_gt(nth, 5);
+            break;
+        }
+        cr_assert_eq(schema_of(&s), 1, "call %lld", (long long)nth);
+        cr_assert_eq(count_of(&s, "SELECT COUNT(*) FROM words"), 2);
+    }
+    cr_expect_eq(schema_of(&s), 3);
+    /* Again is harmless, also from another process. */
+    other.db = db_open(url, DB_WRITE, &trouble);
+    MUST(store_migrate(&other, good, 3, &trouble));
+    MUST(store_migrate(&s, good, 3, &trouble));
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM words"), 3);
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM words WHERE n = 7"), 2);
+    /* And a program that knows less keeps its hands off. */
+    cr_expect_not(store_migrate(&s, good, 2, &err));
+    cr_expect_eq(err.kind, ERR_INVALID);
+    cr_expect_neq(strstr(err.text, "it has schema 3 and this program knows up to 2"), NULL, "%s",
+                  err.text);
+    store_close(&other);
+    store_close(&s);
+}
+
+Test(store, of_an_older_program_is_only_read_once_it_was_brought_on)
+{
+    struct store s = opened(), reader = {0};
+    struct err err = ERR_INIT;
+    MUST(db_run(s.db, "UPDATE meta SET value = '1' WHERE key = 'schema'", DB_NO_ARGS, &trouble));
+    cr_expect_not(store_open(&reader, url, DB_READ_ONLY, &err));
+    cr_expect_eq(err.kind, ERR_MISSING);
+    cr_expect_neq(strstr(err.text, "it has schema 1 and this program works with 2"), NULL, "%s",
+                  err.text);
+    store_close(&s);
 }
 
 Test(store, that_is_only_read_takes_no_write_and_is_not_made)
@@ -1033,6 +1106,126 @@ Test(store, names_whatever_was_changed_removed_or_moved)
         store_close(&s);
         (void)unlink(path);
     }
+}
+
+/* The findings of one damage; true when one of them names thread and seq. */
+static bool is_named(struct store *s, const char *thread, int64_t seq)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct audit_finding *found;
+    size_t n;
+    int64_t threads, events;
+    MUST(store_verify(s, &a, &found, &n, &threads, &events, &trouble));
+    for (size_t i = 0; i < n; i++)
+        if (text_eq(found[i].thread, thread) && found[i].seq == seq)
+            return true;
+    return false;
+}
+
+/* Puts other bytes into one cell, asks the audit, and puts the old ones back. */
+static bool is_found(struct store *s, const char *table, const char *column, const char *where,
+                     struct span bytes, const char *thread, int64_t seq)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    MUST(db_script(s->db, "BEGIN", &trouble));
+    MUST(db_script(s->db,
+                   arena_printf(&a, "UPDATE %s SET %s = CAST(x'%s' AS TEXT) WHERE %s", table,
+                                column, hex_encode(&a, bytes), where),
+                   &trouble));
+    bool named = is_named(s, thread, seq);
+    MUST(db_script(s->db, "ROLLBACK", &trouble));
+    return named;
+}
+
+/* sql: a literal, as all that is prepared, that reads the cell. */
+static void flip_all(struct store *s, const char *sql, const char *table, const char *column,
+                     const char *where, const char *thread, int64_t seq)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct db_rows rows;
+    MUST(db_query(s->db, &a, sql, DB_NO_ARGS, &rows, &trouble));
+    cr_assert_eq(rows.count, 1);
+    const char *text = db_cell_text(&rows, 0, 0);
+    size_t len = strlen(text);
+    for (size_t i = 0; i < len; i++)
+        for (unsigned bit = 0; bit < 8; bit += table[0] == 'e' ? 1 : 3) {
+            char *other = arena_strndup(&a, text, len);
+            other[i] = (char)(other[i] ^ (1 << bit));
+            cr_expect(is_found(s, table, column, where, (struct span){other, len}, thread, seq),
+                      "%s.%s, byte %zu, bit %u", table, column, i, bit);
+        }
+    /* Shorter, longer, and longer behind a NUL. */
+    cr_expect(is_found(s, table, column, where, (struct span){text, len - 1}, thread, seq));
+    for (const char *more = "x "; *more != '\0'; more++) {
+        char *longer = arena_printf(&a, "%s%c", text, *more);
+        cr_expect(is_found(s, table, column, where, (struct span){longer, len + 1}, thread, seq));
+        longer[len] = '\0';
+        cr_expect(is_found(s, table, column, where, (struct span){longer, len + 1}, thread, seq),
+                  "%s.%s: a NUL at the end", table, column);
+    }
+}
+
+Test(store, names_the_event_of_which_any_bit_was_changed)
+{
+#define EVENT "thread = 't_a' AND seq = 2"
+#define FLIP(table, column, where, thread) \
+    flip_all(&s, "SELECT " column " FROM " table " WHERE " where, table, column, where, thread, 2)
+    struct store s = opened();
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    fill(&s);
+    FLIP("events", "data", EVENT, "t_a");
+    FLIP("events", "actor", EVENT, "t_a");
+    FLIP("events", "type", EVENT, "t_a");
+    FLIP("events", "hash", EVENT, "t_a");
+    FLIP("checkpoints", "heads", "id = 2", NULL);
+    FLIP("checkpoints", "hash", "id = 2", NULL);
+    FLIP("checkpoints", "previous", "id = 2", NULL);
+    for (int bit = 0; bit < 63; bit++) {
+        MUST(db_script(s.db, "BEGIN", &trouble));
+        MUST(db_script(s.db,
+                       arena_printf(&a,
+                                    "UPDATE events SET at_ms = (at_ms | %lld) - (at_ms & %lld) "
+                                    "WHERE %s",
+                                    1LL << bit, 1LL << bit, EVENT),
+                       &trouble));
+        cr_expect(is_named(&s, "t_a", 2), "bit %d of the time", bit);
+        MUST(db_script(s.db, "ROLLBACK", &trouble));
+    }
+    cr_expect(!is_named(&s, "t_a", 2), "and all of it was put back");
+    store_close(&s);
+}
+
+Test(store, names_each_event_that_is_gone_and_each_pair_that_is_swapped)
+{
+    struct store s = opened();
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    fill(&s);
+    for (int seq = 1; seq <= 4; seq++) {
+        static const char *const ways[] = {"=", ">="};
+        for (size_t i = 0; i < COUNT(ways); i++) {
+            MUST(db_script(s.db, "BEGIN", &trouble));
+            MUST(db_script(s.db,
+                           arena_printf(&a, "DELETE FROM events WHERE thread = 't_a' AND seq %s %d",
+                                        ways[i], seq),
+                           &trouble));
+            cr_expect(is_named(&s, "t_a", seq), "%s %d", ways[i], seq);
+            MUST(db_script(s.db, "ROLLBACK", &trouble));
+        }
+        for (int other = seq + 1; other <= 4; other++) {
+            MUST(db_script(s.db, "BEGIN", &trouble));
+            MUST(db_script(s.db,
+                           arena_printf(&a,
+                                        "UPDATE events SET seq = -seq WHERE thread = 't_a' AND seq "
+                                        "IN (%d, %d); UPDATE events SET seq = %d + seq WHERE "
+                                        "thread = 't_a' AND seq < 0",
+                                        seq, other, seq + other),
+                           &trouble));
+            cr_expect(is_named(&s, "t_a", seq), "%d and %d", seq, other);
+            cr_expect(is_named(&s, "t_a", other), "%d and %d", other, seq);
+            MUST(db_script(s.db, "ROLLBACK", &trouble));
+        }
+    }
+    store_close(&s);
 }
 
 /* Who can compute hashes still cannot change what a checkpoint has seen. */

@@ -411,6 +411,16 @@ export class World {
     return (await exec('sqlite3', ['-cmd', '.timeout 5000', '-json', join(this.dir, 'signoff.db'), text], { maxBuffer: 256 << 20 })).stdout.trim();
   }
 
+  // The whole store as text, once the gateway has stopped.
+  async dump() {
+    return (await exec('sqlite3', [join(this.dir, 'signoff.db'), '.dump'], { maxBuffer: 64 << 20 })).stdout.trim();
+  }
+
+  // The store as it was dumped.
+  async restore(file) {
+    await exec('sqlite3', [join(this.dir, 'signoff.db'), `.read '${file}'`]);
+  }
+
   async rows(text) {
     const out = await this.sql(text);
     return out === '' ? [] : JSON.parse(out);
