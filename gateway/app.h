@@ -21,6 +21,8 @@
 #include "gateway/rate.h"
 #include "gateway/store.h"
 
+#include <stdatomic.h>
+
 struct reader;
 
 enum letter_kind {
@@ -58,7 +60,8 @@ struct action {
 struct app {
     const char *config_path;
     const struct config_options *config_options;
-    struct config *config;
+    struct config *config;   /* the core thread's: it changes with a reload */
+    atomic_size_t most_body; /* of it, for the HTTP server's thread: server.max_body */
     struct config **retired; /* earlier ones: other threads may still read them; freed at stop */
     size_t n_retired;
     struct store store;
@@ -114,6 +117,8 @@ bool app_reload(struct app *app, struct thread_row *row, struct err *err) NODISC
 /* ---- ingress.c: HTTP requests of the core
  * --------------------------------------------------------- */
 
+/* What the server's thread may know of app->config: to be called when that has changed. */
+void ingress_take_config(struct app *app);
 /* Where a request goes and how long its body may be; on the server's thread. */
 struct http_door ingress_door(void *app, const char *method, const char *path);
 bool ingress_handle(struct app *app, const struct http_request *request, struct err *err) NODISCARD;

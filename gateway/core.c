@@ -182,6 +182,7 @@ static void reload(struct app *app)
     warn_of_restart(app->n_retired > 0 ? app->retired[0] : app->config, next);
     app->retired[app->n_retired++] = app->config;
     app->config = next;
+    ingress_take_config(app);
     reader_set_config(app->reader, next);
     log_info("config.reloaded", L_STR("file", app->config_path));
 }

@@ -18,6 +18,11 @@ static bool is_get(const char *method)
     return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 }
 
+void ingress_take_config(struct app *app)
+{
+    atomic_store(&app->most_body, (size_t)app->config->server.max_body_bytes);
+}
+
 struct http_door ingress_door(void *ctx, const char *method, const char *path)
 {
     struct app *app = ctx;
@@ -25,7 +30,7 @@ struct http_door ingress_door(void *ctx, const char *method, const char *path)
         return (struct http_door){
             .max_body = 0, .to = reader_mailbox(app->reader), .kind = LETTER_READ};
     struct http_door door = {.max_body = FORM_BODY, .to = app->mailbox, .kind = LETTER_HTTP};
-    size_t most = (size_t)app->config->server.max_body_bytes;
+    size_t most = atomic_load(&app->most_body);
     if (text_starts(path, "/slack/"))
         door.max_body = SLACK_BODY;
     else if (text_starts(path, "/github/"))

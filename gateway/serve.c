@@ -134,6 +134,7 @@ static bool start_edges(struct app *app, struct arena *a, struct err *err)
     app->reader = reader_start(&reader, err);
     if (app->reader == NULL)
         return false;
+    ingress_take_config(app);
     app->server = http_server_start(&server, err);
     if (app->server == NULL)
         return false;
