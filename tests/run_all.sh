@@ -5,6 +5,8 @@
 # tsan:  the thread programs
 # checks: layers, style, formatting, headers, pure libraries, the manual
 # stories: the real program against stand-ins, a real browser for the pages
+# torture: the short form of ./run torture
+# races: the whole program under TSan and under load; valgrind: one story under it
 set -u
 cd "$(dirname "$0")/.."
 passed=0
@@ -57,16 +59,27 @@ packages() {
     [ -d tests/node_modules/playwright-core ] || (cd tests && npm ci --silent --no-fund --no-audit)
 }
 one "npm packages" packages
-for suite in standins stories; do
-    log=build/$suite.log
-    SIGNOFF=$PWD/build/debug/signoff \
-        node --test --test-reporter=tap tests/"$suite"/*.test.mjs >"$log" 2>&1
+# node_tests NAME PROGRAM argument …: Node's test runner over some files, with this build of ours
+node_tests() {
+    name=$1
+    log=build/$name.log
+    program=$2
+    shift 2
+    SIGNOFF=$PWD/$program node --test --test-reporter=tap "$@" >"$log" 2>&1
     good=$(sed -n 's/^# pass \([0-9]*\)/\1/p' "$log" | tail -1)
     bad=$(sed -n 's/^# fail \([0-9]*\)/\1/p' "$log" | tail -1)
     cancelled=$(sed -n 's/^# cancelled \([0-9]*\)/\1/p' "$log" | tail -1)
     [ "${bad:-1}" = 0 ] && [ "${cancelled:-0}" = 0 ] || grep -E -A 25 '^ *not ok' "$log" | head -150
-    count "$suite" "${good:-0}" "$((${bad:-1} + ${cancelled:-0}))"
-done
+    count "$name" "${good:-0}" "$((${bad:-1} + ${cancelled:-0}))"
+}
+
+node_tests standins build/debug/signoff tests/standins/*.test.mjs
+node_tests stories build/debug/signoff tests/stories/*.test.mjs
+node_tests torture build/debug/signoff tests/torture/*.test.mjs
+node_tests races build/tsan/signoff tests/threads/*.test.mjs
+one "build plain" build plain
+export SIGNOFF_PLAIN="$PWD/build/plain/signoff" SELF_EXE="$PWD/build/plain/tests/libself_exe.so"
+node_tests valgrind tests/torture/valgrind.sh --test-name-pattern="playbooks decide" tests/stories/deploy.test.mjs
 
 [ -z "$failures" ] || echo "failed:$failures"
 echo "$passed passed, $failed failed"

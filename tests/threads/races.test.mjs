@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createConnection } from 'node:net';
 import test from 'node:test';
 import { ALICE, BOB, DEPLOYS, sleep, story, until } from '../stories/lib.mjs';
-import { direct, isFull, signIn } from './lib.mjs';
+import { direct, isFull, signIn } from '../torture/lib.mjs';
 
 const SECONDS = isFull ? 120 : 12;
 
