@@ -78,7 +78,6 @@ node_tests stories build/debug/signoff tests/stories/*.test.mjs
 node_tests torture build/debug/signoff tests/torture/*.test.mjs
 node_tests races build/tsan/signoff tests/threads/*.test.mjs
 one "build plain" build plain
-export SIGNOFF_PLAIN="$PWD/build/plain/signoff" SELF_EXE="$PWD/build/plain/tests/libself_exe.so"
 node_tests valgrind tests/torture/valgrind.sh --test-name-pattern="playbooks decide" tests/stories/deploy.test.mjs
 
 [ -z "$failures" ] || echo "failed:$failures"
