@@ -10,7 +10,9 @@ for fuzzer in build/clang/tests/fuzz_*; do
     name=$(basename "$fuzzer")
     name=${name#fuzz_}
     mkdir -p "build/fuzz/$name"
-    (cd "build/fuzz/$name" && "../../../$fuzzer" -max_total_time="$seconds" -max_len=4096 -print_final_stats=1 . \
+    dict=
+    [ -f "tests/fuzz/dict/$name.dict" ] && dict="-dict=../../../tests/fuzz/dict/$name.dict"
+    (cd "build/fuzz/$name" && "../../../$fuzzer" -max_total_time="$seconds" -max_len=4096 -print_final_stats=1 $dict . \
         "../../../tests/fuzz/corpus/$name") >"build/fuzz/$name.log" 2>&1
     code=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "build/fuzz/$name.log")
