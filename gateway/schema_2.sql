@@ -9,6 +9,7 @@ CREATE UNIQUE INDEX requests_number ON requests (number);
 
 CREATE INDEX deliveries_edit ON deliveries (replaces) WHERE replaces IS NOT NULL;
 CREATE INDEX tool_runs_due ON tool_runs (due_at_ms) WHERE state = 'due';
+CREATE INDEX threads_agent ON threads (agent, created_at_ms, id);
 CREATE INDEX threads_run ON threads (run) WHERE run > 0;
 
 -- Of a lane one is due at a time; those behind it are queued.
