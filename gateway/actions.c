@@ -90,16 +90,8 @@ void actions_drop(struct app *app, struct action **from)
 static void post_ending(struct app *app, const char *id, enum command_outcome outcome,
                         const char *why)
 {
-    struct command_result *result = calloc(1, sizeof *result);
-    if (result == NULL)
-        abort();
-    result->letter.kind = LETTER_COMMAND;
-    result->letter.free_fn = NULL;
-    result->id = arena_strdup(&result->arena, id);
-    result->outcome = outcome;
-    result->error = arena_strdup(&result->arena, why);
-    result->output = (struct span){"", 0};
-    mailbox_post_always(app->mailbox, &result->letter);
+    mailbox_post_always(app->mailbox,
+                        &command_result_new(LETTER_COMMAND, id, outcome, why)->letter);
 }
 
 static void perform_start(struct app *app, const struct command_spec *command)

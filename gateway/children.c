@@ -100,20 +100,27 @@ static struct span read_output(struct children *c, struct arena *a, const char *
     return (struct span){text, len};
 }
 
-static struct command_result *result_new(struct children *c, const char *id,
-                                         const struct command_ending *ending)
+struct command_result *command_result_new(int kind, const char *id, enum command_outcome outcome,
+                                          const char *sentence)
 {
     struct command_result *result = calloc(1, sizeof *result);
     if (result == NULL)
         abort();
-    struct arena *a = &result->arena;
-    result->letter = (struct letter){.kind = c->kind, .free_fn = result_free};
-    result->id = arena_strdup(a, id);
-    result->outcome = ending->outcome;
+    result->letter = (struct letter){.kind = kind, .free_fn = result_free};
+    result->id = arena_strdup(&result->arena, id);
+    result->outcome = outcome;
+    result->error = arena_strdup(&result->arena, sentence);
+    result->output = (struct span){"", 0};
+    return result;
+}
+
+static struct command_result *result_new(struct children *c, const char *id,
+                                         const struct command_ending *ending)
+{
+    struct command_result *result = command_result_new(c->kind, id, ending->outcome, ending->error);
     result->exit_code = ending->exit_code;
     result->signo = ending->signo;
-    result->error = arena_strdup(a, ending->error);
-    result->output = read_output(c, a, id);
+    result->output = read_output(c, &result->arena, id);
     result->output_bytes = ending->output_bytes;
     result->truncated = ending->truncated;
     result->started_at_ms = ending->started_at_ms;
@@ -121,12 +128,13 @@ static struct command_result *result_new(struct children *c, const char *id,
     return result;
 }
 
+/* With what there is of its output. */
 static struct command_result *without_ending(struct children *c, const char *id,
                                              enum command_outcome outcome, const char *sentence)
 {
-    struct command_ending ending = {.outcome = outcome};
-    snprintf(ending.error, sizeof ending.error, "%s", sentence);
-    return result_new(c, id, &ending);
+    struct command_result *result = command_result_new(c->kind, id, outcome, sentence);
+    result->output = read_output(c, &result->arena, id);
+    return result;
 }
 
 /* --- looking at the files ------------------------------------------------------------------ */

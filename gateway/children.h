@@ -55,6 +55,11 @@ struct command_result {
     int64_t started_at_ms, ended_at_ms; /* Unix time; 0 = not known */
 };
 
+/* A result that no runner wrote: of a command that could not even be handed over, or not be found.
+ */
+struct command_result *command_result_new(int kind, const char *id, enum command_outcome outcome,
+                                          const char *sentence);
+
 struct children;
 
 /* state_dir is made (0700) if it is not there. `runner` is the program to execute as the runner

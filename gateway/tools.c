@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { HELD_UP_FIRST_MS = 100, HELD_UP_DOUBLINGS = 6, HELD_UP_FOR_MS = 10 * 60 * 1000 };
+enum { HELD_UP_FIRST_MS = 100, HELD_UP_DOUBLINGS = 4, HELD_UP_FOR_MS = 10 * 60 * 1000 };
 
 /* ---- starts and endings ------------------------------------------------------------------ */
 

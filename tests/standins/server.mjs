@@ -5,6 +5,8 @@
 //   {hang: true}              never answers (it did not act)
 //   {slow: ms}                acts and answers only after that time
 //   {late: ms}                acts at once and answers only after that time
+// and that tells of three moments of every call: at(moment, call), where moment is `before` (it was
+// read), `acted` or `answered` (the answer was handed to the network).
 import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,6 +23,7 @@ export function goldenJson(path) {
 
 export class StandIn {
   calls = [];
+  at = () => {};
   #faults = [];
   #hung = new Set();
 
@@ -50,12 +53,14 @@ export class StandIn {
     };
     call.name = this.nameOf(call);
     this.calls.push(call);
+    await this.at('before', call);
     const fault = this.#takeFault(call);
     if (fault?.slow) await sleep(fault.slow);
     if (fault?.cut === 'before') return void res.destroy();
     if (fault?.hang) return void this.#hung.add(res);
     const answer = fault?.status ? this.#answerOf(fault) : await handle(call);
     call.answer = answer;
+    await this.at('acted', call);
     if (fault?.late) await sleep(fault.late);
     if (fault?.cut === 'after') return void res.destroy();
     let { body } = answer;
@@ -65,7 +70,8 @@ export class StandIn {
       headers['Content-Type'] ??= 'application/json; charset=utf-8';
     }
     res.writeHead(answer.status ?? 200, headers);
-    res.end(body);
+    await new Promise((sent) => res.once('close', sent).end(body, sent));
+    await this.at('answered', call);
   }
 
   #answerOf(fault) {

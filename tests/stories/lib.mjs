@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -170,10 +170,15 @@ export class World {
   }
 
   writeConfig() {
-    writeFileSync(join(this.dir, 'signoff.yaml'), JSON.stringify(this.config, null, 2)); // JSON is YAML
+    writeFileSync(join(this.dir, 'signoff.yaml'), this.options.configText ?? JSON.stringify(this.config, null, 2)); // JSON is YAML
   }
 
   async #makeShop() {
+    if (this.options.template) { // a world that was: its files, and what they are called
+      cpSync(this.options.template.dir, this.dir, { recursive: true, filter: (name) => !/gateway\.log$|signoff\.yaml$/.test(name) });
+      Object.assign(this, { v1: this.options.template.v1, v2: this.options.template.v2 });
+      return;
+    }
     const demo = (name) => readFileSync(join(root, 'config/demo', name));
     for (const folder of ['shop/backend', 'shop/frontend', 'environments/staging', 'environments/production']) mkdirSync(join(this.dir, folder), { recursive: true });
     this.file('deploy.sh', demo('deploy.sh'), 0o755);
