@@ -472,7 +472,7 @@ export class Slack extends StandIn {
     const inputs = view.view.blocks.filter((b) => b.type === 'input').map((b) => b.block_id);
     if (action?.response_action === 'errors' && Object.keys(action.errors ?? {}).length && Object.keys(action.errors).every((id) => inputs.includes(id))) view.errors = action.errors;
     else if (['update', 'clear'].includes(action?.response_action)) view.open = false;
-    else this.complaints.push(`the modal shows "We had some trouble connecting": ${answer.body.slice(0, 200)}`);
+    else this.complaints.push(`the modal shows "We had some trouble connecting": ${(answer.body ?? 'no answer').slice(0, 200)}`);
   }
 }
 
