@@ -368,6 +368,8 @@ static void check_tags(const struct life *l, const char *context)
     size_t depth = 0;
     for (const char *line = context; line != NULL && *line != '\0';
          line = strchr(line, '\n') == NULL ? NULL : strchr(line, '\n') + 1) {
+        if (*line != '<' && *line != '\n' && *line != '(' && !text_starts(line, "    "))
+            wrong(l, "a line of the context stands in no tag");
         if (*line != '<')
             continue;
         size_t len = strcspn(line, "\n"), name = line[1] == '/' ? 2 : 1;
