@@ -140,15 +140,21 @@ static struct llm_answer failed(enum llm_outcome outcome, const char *error)
     return (struct llm_answer){.outcome = outcome, .error = error};
 }
 
+static bool holds_key(const struct llm_settings *s, const char *text)
+{
+    return s->api_key != NULL && *s->api_key != '\0' && strstr(text, s->api_key) != NULL;
+}
+
 /* A provider's words, for logs and people; a 401 may repeat the key, so none then. */
 static char *words(const struct llm_settings *s, struct arena *a, int status,
                    const struct json *error)
 {
     const char *message = json_text_or(error, "message", json_text(error));
     const char *code = json_text_or(error, "code", json_text_or(error, "type", ""));
-    bool has_key = s->api_key != NULL && *s->api_key != '\0';
-    if (message == NULL || status == 401 || (has_key && strstr(message, s->api_key) != NULL))
+    if (message == NULL || status == 401 || holds_key(s, message))
         message = "";
+    if (holds_key(s, code))
+        code = "";
     return arena_printf(a, "HTTP %d%s%s%s%s", status, *code != '\0' ? " " : "",
                         text_one_line(a, text_truncate(a, code, 60)), *message != '\0' ? ": " : "",
                         text_one_line(a, text_truncate(a, message, SHOWN_BYTES)));
