@@ -26,7 +26,8 @@ static void check_commits(const struct json *list)
 static void check_argv(const char **argv, const char *foreign)
 {
     for (size_t i = 0; argv[i] != NULL; i++)
-        if (*foreign == '-' && text_starts(argv[i], foreign))
+        if (*foreign == '-' && text_starts(argv[i], foreign) &&
+            (text_eq(argv[i], foreign) || strstr(argv[i], "..") != NULL))
             abort();
 }
 
