@@ -272,8 +272,8 @@ static int64_t tokens(const struct json *root, const char *path)
     return count < 0 ? 0 : count;
 }
 
-static struct llm_answer parse(const struct llm_settings *s, struct arena *a,
-                               const struct wire_reply *reply)
+static struct llm_answer parse_reply(const struct llm_settings *s, struct arena *a,
+                                     const struct wire_reply *reply)
 {
     struct json *root = NULL;
     struct err why = ERR_INIT;
@@ -294,6 +294,16 @@ static struct llm_answer parse(const struct llm_settings *s, struct arena *a,
     answer.model = json_text_at(root, "model");
     answer.input_tokens = tokens(root, "usage.prompt_tokens");
     answer.output_tokens = tokens(root, "usage.completion_tokens");
+    return answer;
+}
+
+/* Whatever it is made of, a sentence for people and logs holds no key. */
+static struct llm_answer parse(const struct llm_settings *s, struct arena *a,
+                               const struct wire_reply *reply)
+{
+    struct llm_answer answer = parse_reply(s, a, reply);
+    if (answer.error != NULL && holds_key(s, answer.error))
+        answer.error = "what the provider said holds the API key, so it is not repeated";
     return answer;
 }
 

@@ -25,6 +25,8 @@ static void check_commits(const struct json *list)
 /* All options stand before what is foreign, which never begins with '-'. */
 static void check_argv(const char **argv, const char *foreign)
 {
+    if (text_starts("--", foreign)) /* we end our options with that ourselves */
+        return;
     for (size_t i = 0; argv[i] != NULL; i++)
         if (*foreign == '-' && text_starts(argv[i], foreign) &&
             (text_eq(argv[i], foreign) || strstr(argv[i], "..") != NULL))
