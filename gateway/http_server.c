@@ -445,13 +445,18 @@ static bool copy_config(struct http_server *server, const struct http_server_con
     return true;
 }
 
-/* libwebsockets allocates and zeroes tables by the soft limit, which may be a million. */
-static void limit_files(size_t wanted)
+/* libwebsockets allocates and zeroes tables by the soft limit, which may be a million. Where fewer
+ * files are allowed than wanted, connections get half: the store, commands and calls to others need
+ * theirs whoever connects. */
+static void limit_files(struct http_server *server)
 {
     struct rlimit files;
+    size_t wanted = server->n_slots + SPARE_FILES;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
         return;
     rlim_t soft = files.rlim_max < wanted ? files.rlim_max : wanted;
+    if (soft < wanted && server->n_slots > soft / 2)
+        server->n_slots = soft / 2;
     if (files.rlim_cur == soft)
         return;
     files.rlim_cur = soft;
@@ -470,7 +475,7 @@ static const struct lws_protocols protocols[] = {
 static bool open_context(struct http_server *server, struct err *err)
 {
     const struct http_server_config *config = &server->house.config;
-    limit_files(config->max_connections + SPARE_FILES);
+    limit_files(server);
     lws_set_log_level(LLL_ERR | LLL_WARN, log_of_lws);
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN_SERVER,

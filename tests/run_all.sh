@@ -73,9 +73,13 @@ node_tests() {
     count "$name" "${good:-0}" "$((${bad:-1} + ${cancelled:-0}))"
 }
 
+# At its end each story writes which counters it moved.
+export SIGNOFF_COUNTERS=$PWD/build/counters.txt
+: >"$SIGNOFF_COUNTERS"
 node_tests standins build/debug/signoff tests/standins/*.test.mjs
 node_tests stories build/debug/signoff tests/stories/*.test.mjs
 node_tests torture build/debug/signoff tests/torture/*.test.mjs
+one "every counter moves" node tests/counters.mjs "$SIGNOFF_COUNTERS"
 node_tests races build/tsan/signoff tests/threads/*.test.mjs
 one "build plain" build plain
 node_tests valgrind tests/torture/valgrind.sh --test-name-pattern="playbooks decide" tests/stories/deploy.test.mjs

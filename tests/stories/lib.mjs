@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -219,7 +219,8 @@ export class World {
 
   async start(args = []) {
     const log = openSync(this.logFile, 'a');
-    this.process = spawn(signoff, ['serve', '--config', join(this.dir, 'signoff.yaml'), ...args], { cwd: this.dir, env: this.env, stdio: ['ignore', log, log] });
+    const [program, ...line] = [...(this.options.under ?? []), signoff, 'serve', '--config', join(this.dir, 'signoff.yaml'), ...args];
+    this.process = spawn(program, line, { cwd: this.dir, env: this.env, stdio: ['ignore', log, log] });
     closeSync(log);
     this.exited = new Promise((done) => this.process.once('exit', (code, signal) => done({ code, signal })));
     let ended = null;
@@ -253,9 +254,18 @@ export class World {
     return existsSync(this.logFile) ? readFileSync(this.logFile, 'utf8') : '';
   }
 
+  // For the check that every counter is moved by some test: see tests/counters.mjs.
+  async #countsWhatMoved() {
+    if (!process.env.SIGNOFF_COUNTERS) return;
+    const text = await (await fetch(`${this.url}/metrics`)).text().catch(() => '');
+    const moved = [...text.matchAll(/^signoff_(\w+_total) ([1-9]\d*)$/gm)].map(([, name]) => `${name}\n`);
+    appendFileSync(process.env.SIGNOFF_COUNTERS, moved.join(''));
+  }
+
   async end() {
     try {
       if (this.process && this.process.exitCode === null && this.process.signalCode === null) {
+        await this.#countsWhatMoved();
         await this.#restsWhileItWaits();
         await this.stop();
       }
