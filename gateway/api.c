@@ -601,7 +601,7 @@ static bool route_matches(struct arena *a, const struct api_route *r, const char
     char *decoded;
     if (strchr(raw, '/') != NULL || !url_decode(a, span_of(raw), false, &decoded))
         return false;
-    *id = decoded;
+    *id = utf8_clean(a, span_of(decoded));
     return true;
 }
 

@@ -129,6 +129,13 @@ static const char *result_word(enum vote_result result)
     UNREACHABLE();
 }
 
+/* A person's words: what a browser sends is text, what anybody else sends is made so. */
+static const char *words_of(struct app *app, const struct http_request *request, const char *name)
+{
+    const char *value = form_value(app->a, request->body, name);
+    return value == NULL ? NULL : utf8_clean(app->a, span_of(value));
+}
+
 static bool decide(struct app *app, const struct http_request *request, const char *id,
                    struct err *err)
 {
@@ -147,10 +154,10 @@ static bool decide(struct app *app, const struct http_request *request, const ch
              "This form is not yours, or is from an older session. Load the page again.");
         return true;
     }
-    const char *comment = form_value(app->a, request->body, "comment");
-    const char *answer = form_value(app->a, request->body, "answer");
+    const char *comment = words_of(app, request, "comment");
+    const char *answer = words_of(app, request, "answer");
     struct vote_in vote = {.request = id,
-                           .decision = form_value(app->a, request->body, "decision"),
+                           .decision = words_of(app, request, "decision"),
                            .comment = comment == NULL || *comment == '\0' ? NULL : comment,
                            .answer = answer,
                            .identity = arena_printf(app->a, "person:%s", person->id),
@@ -180,6 +187,6 @@ bool forms_handle(struct app *app, const struct http_request *request, struct er
     if (strcmp(request->path, "/logout") == 0)
         return sign_out(app, request, err);
     if (text_starts(request->path, "/requests/") && strchr(request->path + 10, '/') == NULL)
-        return decide(app, request, arena_strdup(app->a, request->path + 10), err);
+        return decide(app, request, utf8_clean(app->a, span_of(request->path + 10)), err);
     return fail(err, ERR_MISSING, "there is nothing at %s", request->path);
 }
