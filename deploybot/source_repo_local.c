@@ -45,9 +45,12 @@ static const char *output(const struct json *replies, size_t index, int64_t *exi
     return "";
 }
 
-static char *first_line(struct arena *a, const char *text)
+/* What git says of why it failed; a sentence in any case. */
+static const char *complaint(struct arena *a, const char *text)
 {
-    return arena_strndup(a, text, strcspn(text, "\r\n"));
+    text += strspn(text, " \t\r\n");
+    return *text == '\0' ? "git failed and gave no reason"
+                         : arena_strndup(a, text, strcspn(text, "\r\n"));
 }
 
 /* The next line that begins with a commit id, without it; *sha is set. NULL: there is none. *at
@@ -129,7 +132,7 @@ static struct look_up_step list_commits(struct arena *a, const struct source_rep
                    arena_printf(a, "-%lld", (long long)json_int_or(json_get(args, "limit"), 20)),
                    COMMIT_FORMAT, branch, "--", NULL);
     if (exit != 0)
-        return look_up_failed(arena_printf(a, "branch %s: %s", branch, first_line(a, text)));
+        return look_up_failed(arena_printf(a, "branch %s: %s", branch, complaint(a, text)));
     struct json *value = json_object(a);
     json_set_text(a, value, "branch", branch);
     json_set(a, value, "commits", read_commits(a, text));
@@ -150,7 +153,7 @@ static struct look_up_step list_tags(struct arena *a, const struct source_repo *
             "lstrip=2)",
             "refs/tags", NULL);
     if (exit != 0)
-        return look_up_failed(first_line(a, text));
+        return look_up_failed(complaint(a, text));
     struct json *list = json_array(a);
     const char *object;
     for (char *line = next_line(a, &text, &object); line != NULL;
@@ -189,10 +192,10 @@ static struct look_up_step compare(struct arena *a, const struct source_repo *re
         return git(a, repo, "rev-list", "--left-right", "--count",
                    arena_printf(a, "%s...%s", base, head), "--", NULL);
     const char *counts = output(replies, 0, &exit);
-    char *tab = strchr(first_line(a, counts), '\t');
+    char *tab = strchr(arena_strndup(a, counts, strcspn(counts, "\r\n")), '\t');
     if (exit != 0 || tab == NULL)
         return look_up_failed(
-            arena_printf(a, "%s and %s cannot be compared: %s", base, head, first_line(a, counts)));
+            arena_printf(a, "%s and %s cannot be compared: %s", base, head, complaint(a, counts)));
     char *left = arena_strndup(a, counts, strcspn(counts, "\t"));
     if (!text_to_int(left, 0, INT64_MAX, &behind) || !text_to_int(tab + 1, 0, INT64_MAX, &ahead))
         return look_up_failed("git's counts cannot be read");
@@ -204,7 +207,7 @@ static struct look_up_step compare(struct arena *a, const struct source_repo *re
                    "--", NULL);
     const char *text = output(replies, 1, &exit);
     if (exit != 0)
-        return look_up_failed(first_line(a, text));
+        return look_up_failed(complaint(a, text));
     struct json *value = json_object(a);
     json_set_text(a, value, "base", base);
     json_set_text(a, value, "head", head);
