@@ -73,7 +73,9 @@ struct app {
     struct metrics *metrics;
     struct rate rate; /* failed signatures and sign-ins by address, calls by API key */
     bool dry_run, stopping;
-    bool store_down;     /* the last commits failed: doors answer 503, readiness is false */
+    bool refused;    /* somebody was sent away by a store that was down: who does not come again is
+                        asked for */
+    bool store_down; /* the last commits failed: doors answer 503, readiness is false */
     bool waits_for_room; /* the last round of work left some: too many calls are under way */
     bool paused_all;     /* a copy of meta.paused_all, read at the begin of each batch */
 

@@ -195,6 +195,8 @@ static bool handle_letter(struct app *app, struct letter *letter)
     case LETTER_HTTP:
         if (in_savepoint(app, "http", handle_http, letter, &err))
             return true;
+        if (err.kind == ERR_TRANSIENT)
+            break; /* not every sender comes again: once more before it is told to */
         ingress_refuse(app, (struct http_request *)letter, &err);
         return true; /* the sender has its answer */
     case LETTER_REPLY:
@@ -471,6 +473,9 @@ static bool round_of_work(struct app *app, struct letter *letters, struct err *e
     struct budget b = {.end_us = clock_monotonic_us() + WORK_US, .pieces = WORK_PER_ROUND};
     (void)letters;
     app->waits_for_room = false;
+    if (app->refused && !(store_drop_timers(&app->store, "reconcile", "periodic", err) &&
+                          add_periodic(app, "reconcile", NULL, 0, err)))
+        return false;
     return do_deliveries(app, &b, err) && do_threads(app, &b, err) && do_timers(app, &b, err) &&
            do_runs(app, &b, err) && do_arrivals(app, &b, err);
 }
@@ -525,6 +530,7 @@ static struct letter *keep_inside(struct app *app, struct letter *letters)
         struct letter *next = letters->next;
         letters->next = NULL;
         if (letters->kind == LETTER_HTTP) {
+            app->refused = true;
             answer_503(app, letters);
             letter_free(letters);
         } else {
@@ -604,6 +610,7 @@ void core_run(struct app *app)
         owed_us = came ? owed_us + end_us - begin_us : 0;
         if (ok && !app->stopping && owed_us >= 0 && (work || came || has_work(app))) {
             ok = do_round(app, round_of_work, NULL);
+            app->refused = app->refused && !ok;
             owed_us = -LETTERS_TO_WORK * (clock_monotonic_us() - end_us);
             work = ok && !app->waits_for_room && has_work(app);
         } else {

@@ -68,5 +68,9 @@ struct db_counts {
 };
 struct db_counts db_counts(const struct db *db);
 
-/* Makes the n-th next call fail as the disk would (1 = the next); 0: never. For torture tests. */
-void db_fail_at(struct db *db, int64_t nth);
+/* Makes the n-th next call fail (1 = the next); 0: never. For torture tests. */
+enum db_failure {
+    DB_FAIL_BUSY,  /* the statement alone fails */
+    DB_FAIL_BROKEN /* a full or broken disk: the transaction is rolled back with it */
+};
+void db_fail_at(struct db *db, int64_t nth, enum db_failure how);

@@ -11,7 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_STATEMENTS = 256, BUSY_MS = 5000 };
+enum {
+    MAX_STATEMENTS = 256,
+    BUSY_MS = 5000,
+    BUSY_WRITE_MS = 700, /* a round and its second try leave time to answer within Slack's 3 s */
+};
 
 struct prepared {
     const char *sql; /* the literal's address */
@@ -25,6 +29,7 @@ struct db {
     struct db_counts counts;
     int64_t changes;
     int64_t fail_in; /* calls until one fails; 0: never */
+    enum db_failure fail_how;
 };
 
 struct db_arg db_text(const char *text)
@@ -74,13 +79,16 @@ static bool is_told_to_fail(struct db *db, struct err *err)
 {
     if (db->fail_in == 0 || --db->fail_in > 0)
         return false;
+    if (db->fail_how == DB_FAIL_BROKEN && sqlite3_get_autocommit(db->handle) == 0)
+        sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
     fail(err, ERR_TRANSIENT, "store: told to fail");
     return true;
 }
 
-void db_fail_at(struct db *db, int64_t nth)
+void db_fail_at(struct db *db, int64_t nth, enum db_failure how)
 {
     db->fail_in = nth;
+    db->fail_how = how;
 }
 
 bool db_script(struct db *db, const char *sql, struct err *err)
@@ -96,7 +104,7 @@ bool db_script(struct db *db, const char *sql, struct err *err)
 static bool set_up(struct db *db, enum db_mode mode, struct err *err)
 {
     sqlite3_extended_result_codes(db->handle, 1);
-    sqlite3_busy_timeout(db->handle, BUSY_MS);
+    sqlite3_busy_timeout(db->handle, mode == DB_WRITE ? BUSY_WRITE_MS : BUSY_MS);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
@@ -296,8 +304,12 @@ void db_rollback(struct db *db)
         sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
 }
 
+/* An I/O error ends the whole transaction, wherever it happens. A savepoint after that would begin
+ * one of its own, whose release would be a commit that nobody counts with. */
 bool db_savepoint(struct db *db, struct err *err)
 {
+    if (sqlite3_get_autocommit(db->handle) != 0)
+        return fail(err, ERR_TRANSIENT, "store: the transaction was rolled back");
     return db_run(db, "SAVEPOINT letter", DB_NO_ARGS, err);
 }
 

@@ -821,12 +821,13 @@ Test(failing_store, leaves_a_decision_undone_or_done_and_never_between)
     struct vote_in in = {
         .request = r.id, .decision = "approve", .identity = "slack:U2", .via = "ops"};
     struct vote_out out;
-    int64_t n = 0;
+    int64_t n = 0, tries = 0;
     for (;;) {
         struct err err = ERR_INIT;
-        db_fail_at(w->app.store.db, ++n);
+        n = 1 + tries / 2; /* each call fails in both ways */
+        db_fail_at(w->app.store.db, n, tries++ % 2 == 0 ? DB_FAIL_BUSY : DB_FAIL_BROKEN);
         bool ok = try_batch(w, &in, &out, &err);
-        db_fail_at(w->app.store.db, 0);
+        db_fail_at(w->app.store.db, 0, DB_FAIL_BUSY);
         if (ok)
             break;
         cr_assert_eq(err.kind, ERR_TRANSIENT, "call %lld: %s", (long long)n, err.text);
@@ -856,7 +857,7 @@ Test(failing_store, does_all_of_a_message_once)
                          .in_thread = "1.1",
                          .data = data};
     bool seen;
-    int64_t n = 0;
+    int64_t n = 0, tries = 0;
     json_set_text(&w->keep, data, "text", "deploy");
     in.keys[0] = "event:Ev1";
     begin(w);
@@ -869,10 +870,11 @@ Test(failing_store, does_all_of_a_message_once)
         size_t count;
         w->app.actions = NULL;
         w->app.actions_end = &w->app.actions;
-        db_fail_at(w->app.store.db, ++n);
+        n = 1 + tries / 2; /* each call fails in both ways */
+        db_fail_at(w->app.store.db, n, tries++ % 2 == 0 ? DB_FAIL_BUSY : DB_FAIL_BROKEN);
         bool ok =
             store_begin(&w->app.store, &err) && work(w, &err) && store_commit(&w->app.store, &err);
-        db_fail_at(w->app.store.db, 0);
+        db_fail_at(w->app.store.db, 0, DB_FAIL_BUSY);
         if (ok)
             break;
         drop(w);

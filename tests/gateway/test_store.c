@@ -157,9 +157,9 @@ Test(store, migrates_wholly_or_not_at_all_and_once)
     cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM words"), 2);
     /* So does one whose disk fails, wherever that is. */
     for (int64_t nth = 1; nth < 100; nth++) {
-        db_fail_at(s.db, nth);
+        db_fail_at(s.db, nth, DB_FAIL_BUSY);
         bool done = store_migrate(&s, good, 3, &err);
-        db_fail_at(s.db, 0);
+        db_fail_at(s.db, 0, DB_FAIL_BUSY);
         if (done) {
             cr_expect_gt(nth, 5);
             break;
@@ -1301,9 +1301,9 @@ Test(store, keeps_nothing_of_a_batch_whichever_of_its_calls_fails)
     while (!done) {
         CLEANUP(arena_done) struct arena a = ARENA_INIT;
         struct err err = ERR_INIT;
-        db_fail_at(s.db, ++n);
+        db_fail_at(s.db, ++n, DB_FAIL_BUSY);
         done = work(&s, &a, &err);
-        db_fail_at(s.db, 0);
+        db_fail_at(s.db, 0, DB_FAIL_BUSY);
         if (done)
             break;
         cr_expect_eq(err.kind, ERR_TRANSIENT, "%lld: %s", (long long)n, err.text);
@@ -1470,4 +1470,30 @@ Test(store, says_whether_it_is_missing_or_cannot_be_opened)
     cr_expect_eq(err.kind, ERR_MISSING, "%s", err.text);
     cr_expect_null(db_open("sqlite:/tmp", DB_READ_ONLY, &err));
     cr_expect_eq(err.kind, ERR_TRANSIENT, "%s", err.text);
+}
+
+/* An I/O error ends the whole transaction: what comes after it in the batch is not stored either.
+ */
+Test(store, does_not_go_on_in_a_transaction_that_was_rolled_back)
+{
+    struct store s = opened();
+    struct err err = ERR_INIT;
+    MUST(store_begin(&s, &trouble));
+    MUST(db_savepoint(s.db, &trouble));
+    MUST(store_meta_set(&s, "first", "1", &trouble));
+    MUST(db_release(s.db, &trouble));
+    MUST(db_savepoint(s.db, &trouble));
+    db_fail_at(s.db, 1, DB_FAIL_BROKEN);
+    cr_expect_not(store_meta_set(&s, "second", "1", &err));
+    db_rollback_to_savepoint(s.db);
+    cr_expect_not(db_savepoint(s.db, &err));
+    cr_expect_eq(err.kind, ERR_TRANSIENT, "%s", err.text);
+    store_rollback(&s);
+    cr_expect_eq(count_of(&s, "SELECT COUNT(*) FROM meta WHERE key IN ('first', 'second')"), 0);
+    MUST(store_begin(&s, &trouble));
+    MUST(db_savepoint(s.db, &trouble));
+    MUST(store_meta_set(&s, "first", "1", &trouble));
+    MUST(db_release(s.db, &trouble));
+    MUST(store_commit(&s, &trouble));
+    store_close(&s);
 }

@@ -37,7 +37,8 @@ function sensibleModel(request) {
     const sha = /previous:\n[\s\S]*?production: \{backend: ([0-9a-f]{40})/.exec(request.user)[1];
     return { intent: 'roll_back_backend', sha, reasoning: 'the page shows a wrong total since the backend changed' };
   }
-  const sha = /<github_pull_request>[\s\S]*?sha: ([0-9a-f]{40})/.exec(request.user)[1];
+  const sha = /<github_pull_request>[\s\S]*?sha: ([0-9a-f]{40})/.exec(request.user)?.[1];
+  if (!sha) return { intent: 'request_human_input', question: 'What shall I deploy?', context: null, options: { urgency: 'low', format: 'free_text', choices: [] } };
   if (done('deploy_backend') && done('deploy_frontend')) return { intent: 'done_for_now', message: `Both parts of ${sha.slice(0, 7)} are out.` };
   const decided = events.filter((e) => e.tag === 'request_decided').at(-1);
   if (decided && /backend first/.test(decided.body) && !done('deploy_backend')) return { intent: 'deploy_backend', sha: sha.slice(0, 9) };
@@ -121,9 +122,10 @@ export class Torture {
     return { ...Object.fromEntries(POINTS.map((p, i) => [p, Number(at.readBigInt64LE(i * 8))])), fired: Number(at.readBigInt64LE(88)) };
   }
 
-  heal() {
+  // Whether failures that were ordered are over for now.
+  heal(healed = true) {
     const one = Buffer.alloc(4);
-    one.writeInt32LE(1);
+    one.writeInt32LE(healed ? 1 : 0);
     writeSync(this.#board, one, 0, 4, 100);
   }
 
