@@ -678,6 +678,16 @@ Test(slack_render, marks_a_commit_that_nobody_named)
                   NULL);
 }
 
+Test(slack_render, marks_a_card_that_may_be_a_repeat)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct wire wire;
+    struct message msg = card(&a, "{" APPROVAL ",\"status\":\"open\"}");
+    cr_expect_null(strstr(json_write(&a, rendered(&a, &msg, &wire)), "may be a repeat"));
+    msg.repeat = true;
+    cr_expect_not_null(strstr(json_write(&a, rendered(&a, &msg, &wire)), "may be a repeat"));
+}
+
 Test(slack_render, takes_the_buttons_from_what_is_decided_and_says_how)
 {
     static const struct {

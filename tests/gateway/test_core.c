@@ -481,6 +481,7 @@ Test(approvals, of_a_call_that_was_changed_since_do_not_run)
         "UPDATE requests SET canonical = REPLACE(canonical, 'production', 'staging')",
         "UPDATE requests SET digest = 'x' || SUBSTR(digest, 2)",
         "UPDATE requests SET expires_at_ms = 1",
+        "UPDATE requests SET status = 'cancelled'",
     };
     for (size_t i = 0; i < COUNT(changes); i++) {
         struct world *w = world_new();

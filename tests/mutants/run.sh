@@ -6,6 +6,7 @@
 # A patch's head has lines "Breaks: WHAT" and "Test: KIND …":
 #   Test: criterion PROGRAM [FILTER]    a program of tests/CMakeLists.txt and its --filter
 #   Test: story FILE PATTERN            a file of tests/stories and its --test-name-pattern
+#   Test: torture FILE PATTERN          the same of tests/torture
 #   Test: check SCRIPT                  a script of tests/
 set -uf
 cd "$(dirname "$0")/../.."
@@ -33,8 +34,11 @@ build_and_test() { # TREE "KIND …" LOG: 0 it passed, 1 it failed, 2 it could n
     cmake --build "$tree/build" --target $target >"$log" 2>&1 || return 2
     case $kind in
     criterion) timeout 120 "$tree/build/tests/$what" --filter "${*:-*}" >>"$log" 2>&1 ;;
-    story) SIGNOFF=$tree/build/signoff timeout 180 node --test --test-reporter=tap \
-        --test-name-pattern="$*" "$tree/tests/stories/$what.test.mjs" >>"$log" 2>&1 ;;
+    story | torture)
+        folder=stories
+        [ "$kind" = torture ] && folder=torture
+        SIGNOFF=$tree/build/signoff timeout 180 node --test --test-reporter=tap \
+        --test-name-pattern="$*" "$tree/tests/$folder/$what.test.mjs" >>"$log" 2>&1 ;;
     check) "$tree/tests/$what" "$tree/build" >>"$log" 2>&1 ;;
     esac || return 1
 }

@@ -587,6 +587,17 @@ story(test, 'A model that says 429 once is asked again as it wishes', { configur
   assert.equal((await w.thread(thread.id)).steps, 1);
 });
 
+story(test, 'Words that come while the model thinks make its answer stale: it is asked again with them', { configure: direct, model: (r) => ({ intent: 'done_for_now', message: /wait, the frontend/.test(r.user) ? 'The frontend it is.' : 'The backend it is.' }) }, async (w) => {
+  w.model.fail(/completions/, { late: 1000 });
+  const message = await w.slack.say({ user: BOB, channel: DEPLOYS, text: 'deploy the backend', mention: true });
+  await until(() => w.model.calls.length === 1, 'the first call');
+  await w.slack.say({ user: BOB, channel: DEPLOYS, text: 'wait, the frontend', thread_ts: message.ts });
+  await until(() => w.slack.ours(DEPLOYS).some((m) => w.slack.words(m).includes('The frontend it is.')), 'the answer to both');
+  assert.ok(!w.slack.ours(DEPLOYS).some((m) => w.slack.words(m).includes('The backend it is.')), 'the first answer was dropped');
+  const [thread] = await w.threads();
+  assert.deepEqual((await w.eventsOf(thread.id, 'model_answered')).map((e) => e.data.stale ?? false), [true, false]);
+});
+
 story(test, 'A limit of three steps: the model is asked three times, then a person', { configure: (c) => { direct(c); c.agents.deploybot.limits = { steps: 3 }; }, model: () => ({ intent: 'list_git_commits', limit: 5 }) }, async (w) => {
   const answer = await w.call('POST', '/v1/threads', { agent: 'deploybot', message: 'go on for ever' }, w.key.bob);
   const question = await w.open('question');
