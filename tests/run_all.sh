@@ -84,6 +84,15 @@ node_tests races build/tsan/signoff tests/threads/*.test.mjs
 one "build plain" build plain
 node_tests valgrind tests/torture/valgrind.sh --test-name-pattern="playbooks decide" tests/stories/deploy.test.mjs
 
+# Each mutant breaks a promise; the test that it names must see that.
+mutants() {
+    tests/mutants/run.sh >build/mutants.log 2>&1
+    grep -v ' killed by ' build/mutants.log
+    good=$(grep -c ' killed by ' build/mutants.log)
+    count mutants "$good" "$(($(find tests/mutants -name '*.patch' | wc -l) - good))"
+}
+mutants
+
 [ -z "$failures" ] || echo "failed:$failures"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

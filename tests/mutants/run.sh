@@ -29,6 +29,7 @@ build_and_test() { # TREE "KIND …" LOG: 0 it passed, 1 it failed, 2 it could n
     shift 2
     case $kind in
     criterion) target=$what ;;
+    torture) target="signoff fill fault" ;;
     *) target=signoff ;;
     esac
     cmake --build "$tree/build" --target $target >"$log" 2>&1 || return 2
@@ -37,7 +38,7 @@ build_and_test() { # TREE "KIND …" LOG: 0 it passed, 1 it failed, 2 it could n
     story | torture)
         folder=stories
         [ "$kind" = torture ] && folder=torture
-        SIGNOFF=$tree/build/signoff timeout 180 node --test --test-reporter=tap \
+        SIGNOFF=$tree/build/signoff FAULT=$tree/build/tests/fault.so timeout 180 node --test --test-reporter=tap \
         --test-name-pattern="$*" "$tree/tests/$folder/$what.test.mjs" >>"$log" 2>&1 ;;
     check) "$tree/tests/$what" "$tree/build" >>"$log" 2>&1 ;;
     esac || return 1
@@ -73,7 +74,7 @@ worker() {
             }
             : >"$work/$key.passes"
         fi
-        if ! (cd "$tree" && git apply --recount --whitespace=nowarn "$patch") >"$log" 2>&1; then
+        if ! (cd "$tree" && git apply --whitespace=nowarn "$patch") >"$log" 2>&1; then
             echo "DOES NOT APPLY" >"$work/$name.result"
         else
             build_and_test "$tree" "$test" "$log"

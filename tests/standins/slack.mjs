@@ -430,7 +430,7 @@ export class Slack extends StandIn {
       }],
     };
     const answer = await this.interact(payload);
-    if (answer.body) this.complaints.push(`a click was answered with a body: ${answer.body.slice(0, 100)}`);
+    if (answer.status === 200 && answer.body) this.complaints.push(`a click was answered with a body: ${answer.body.slice(0, 100)}`);
     return { ...answer, payload };
   }
 
