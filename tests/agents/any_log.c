@@ -112,7 +112,7 @@ static const char *any_text(struct arena *a, struct dice *d)
     };
     if (roll(d, 250) < 249)
         return ONE_OF(d, texts);
-    size_t len = 1 + roll(d, 200) * 160;
+    size_t len = 1 + roll(d, 200) * 80;
     char *text = arena_alloc(a, len + 1);
     memset(text, 'a' + (int)roll(d, 26), len);
     text[len] = '\0';
@@ -368,7 +368,9 @@ static void check_tags(const struct life *l, const char *context)
     size_t depth = 0;
     for (const char *line = context; line != NULL && *line != '\0';
          line = strchr(line, '\n') == NULL ? NULL : strchr(line, '\n') + 1) {
-        if (*line != '<' && *line != '\n' && *line != '(' && !text_starts(line, "    "))
+        bool is_cut_here = text_starts(line + strspn(line, " "), "…"); /* in its indent */
+        if (*line != '<' && *line != '\n' && *line != '(' && !text_starts(line, "    ") &&
+            !is_cut_here)
             wrong(l, "a line of the context stands in no tag");
         if (*line != '<')
             continue;
@@ -387,7 +389,7 @@ static void check_tags(const struct life *l, const char *context)
 
 static void check(struct life *l)
 {
-    if (chance(l->d, 60)) /* the next one sees these events too */
+    if (chance(l->d, 75)) /* the next one sees these events too */
         return;
     static const struct people nobody = {0};
     CLEANUP(arena_done) struct arena one = ARENA_INIT;
