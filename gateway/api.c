@@ -38,12 +38,13 @@ static void keep_first(void *ctx, enum problem_kind kind, const struct json *at,
 /* A null is an absent member. */
 static const struct json *without_nulls(struct arena *a, const struct json *j)
 {
+    struct json *rest = json_object(a);
     JSON_EACH(member, j)
     {
-        if (member->type == JSON_NULL)
-            return without_nulls(a, json_without(a, j, member->key));
+        if (member->type != JSON_NULL)
+            json_add(a, rest, member->key, member);
     }
-    return j;
+    return rest;
 }
 
 static bool read_body(struct app *app, const struct http_request *request, const struct field *rows,

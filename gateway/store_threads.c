@@ -184,6 +184,7 @@ static bool take_out_blobs(struct store *s, struct arena *a, const struct json *
         return true;
     }
     struct json *copy = in->type == JSON_OBJECT ? json_object(a) : json_array(a);
+    bool looks_like_ours = store_blob_of(in) != NULL;
     JSON_EACH(child, in)
     {
         const struct json *made = NULL;
@@ -191,10 +192,10 @@ static bool take_out_blobs(struct store *s, struct arena *a, const struct json *
             return false;
         if (in->type == JSON_ARRAY)
             json_push(a, copy, made);
-        else if (store_blob_of(in) != NULL && strcmp(child->key, "blob") == 0)
+        else if (looks_like_ours && strcmp(child->key, "blob") == 0)
             json_set(a, copy, "blob_text", made);
         else
-            json_set(a, copy, child->key, made);
+            json_add(a, copy, child->key, made);
     }
     *out = copy;
     return true;

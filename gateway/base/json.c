@@ -351,6 +351,16 @@ static void own_children(struct arena *a, struct json *container)
     }
 }
 
+struct json *json_add(struct arena *a, struct json *object, const char *key,
+                      const struct json *value)
+{
+    struct json *item = linkable(a, value);
+    own_children(a, object);
+    item->key = arena_strdup(a, key);
+    append(object, item);
+    return item;
+}
+
 struct json *json_set(struct arena *a, struct json *object, const char *key,
                       const struct json *value)
 {

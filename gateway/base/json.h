@@ -71,6 +71,9 @@ struct json *json_null(struct arena *a);
  * already stands in a container is copied (shallowly: its children are shared). */
 struct json *json_set(struct arena *a, struct json *object, const char *key,
                       const struct json *value);
+/* The same for a key that is known not to be there: costs nothing more in a large object. */
+struct json *json_add(struct arena *a, struct json *object, const char *key,
+                      const struct json *value);
 struct json *json_set_text(struct arena *a, struct json *object, const char *key, const char *text);
 struct json *json_set_int(struct arena *a, struct json *object, const char *key, int64_t value);
 struct json *json_set_bool(struct arena *a, struct json *object, const char *key, bool value);
