@@ -21,6 +21,13 @@ void app_answer(struct app *app, struct http_answer *answer)
     act->answer = answer;
 }
 
+void app_ack(struct app *app, struct slack_ack_order *ack)
+{
+    struct action *act = add_action(app);
+    act->kind = ACTION_ACK;
+    act->ack = ack;
+}
+
 void app_call(struct app *app, struct http_job *job)
 {
     struct action *act = add_action(app);
@@ -79,6 +86,8 @@ void actions_drop(struct app *app, struct action **from)
     for (struct action *act = *from; act != NULL; act = act->next) {
         if (act->kind == ACTION_ANSWER)
             letter_free(&act->answer->letter);
+        else if (act->kind == ACTION_ACK)
+            slack_ack_order_free(act->ack);
         else if (act->kind == ACTION_CALL)
             letter_free(&act->call->letter);
     }
@@ -129,6 +138,9 @@ void actions_perform(struct app *app)
         switch (act->kind) {
         case ACTION_ANSWER:
             http_server_answer(app->server, act->answer);
+            break;
+        case ACTION_ACK:
+            slack_sockets_ack(app->sockets, act->ack);
             break;
         case ACTION_CALL:
             perform_call(app, act->call);

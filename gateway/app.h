@@ -19,6 +19,7 @@
 #include "gateway/mailbox.h"
 #include "gateway/metrics.h"
 #include "gateway/rate.h"
+#include "gateway/slack_sockets.h"
 #include "gateway/store.h"
 
 #include <stdatomic.h>
@@ -26,14 +27,15 @@
 struct reader;
 
 enum letter_kind {
-    LETTER_HTTP,    /* struct http_request: a door of ours */
-    LETTER_REPLY,   /* struct http_job: a call of ours came back */
-    LETTER_COMMAND, /* struct command_result */
-    LETTER_RELOAD,  /* SIGHUP */
-    LETTER_STOP,    /* SIGTERM */
-    LETTER_READ,    /* struct http_request for the reader */
-    LETTER_CLOSED,  /* struct http_closed for the reader: a stream ended */
-    LETTER_CHANGED, /* struct changed_letter for the reader */
+    LETTER_HTTP,     /* struct http_request: a door of ours */
+    LETTER_REPLY,    /* struct http_job: a call of ours came back */
+    LETTER_COMMAND,  /* struct command_result */
+    LETTER_RELOAD,   /* SIGHUP */
+    LETTER_STOP,     /* SIGTERM */
+    LETTER_READ,     /* struct http_request for the reader */
+    LETTER_CLOSED,   /* struct http_closed for the reader: a stream ended */
+    LETTER_CHANGED,  /* struct changed_letter for the reader */
+    LETTER_ENVELOPE, /* struct slack_envelope: what a webhook would have brought */
 };
 
 /* What leaves after the commit, in order. */
@@ -41,6 +43,7 @@ struct action {
     struct action *next;
     enum {
         ACTION_ANSWER,
+        ACTION_ACK,
         ACTION_CALL,
         ACTION_COMMAND,
         ACTION_FIND,
@@ -50,6 +53,7 @@ struct action {
         ACTION_CHANGED
     } kind;
     struct http_answer *answer;
+    struct slack_ack_order *ack;
     struct http_job *call;
     struct command_spec command;
     const char *id;          /* of a command or a thread */
@@ -68,6 +72,7 @@ struct app {
     struct mailbox *mailbox;
     struct http_server *server;
     struct http_client *client;
+    struct slack_sockets *sockets;
     struct children *children;
     struct reader *reader;
     struct metrics *metrics;
@@ -89,6 +94,7 @@ struct app {
  * --------------------------------------------------------------------------------------- */
 
 void app_answer(struct app *app, struct http_answer *answer); /* takes */
+void app_ack(struct app *app, struct slack_ack_order *ack);   /* takes */
 void app_call(struct app *app, struct http_job *job); /* takes; comes back as LETTER_REPLY */
 void app_command(struct app *app,
                  const struct command_spec *spec); /* everything in the batch's arena */
@@ -124,6 +130,11 @@ void ingress_take_config(struct app *app);
 /* Where a request goes and how long its body may be; on the server's thread. */
 struct http_door ingress_door(void *app, const char *method, const char *path);
 bool ingress_handle(struct app *app, const struct http_request *request, struct err *err) NODISCARD;
+/* The same for what came over a socket: its acknowledgement is the answer, a failure has none. */
+bool ingress_envelope(struct app *app, const struct slack_envelope *envelope, struct err *err)
+    NODISCARD;
+/* Lets the sockets know which channels are connected now. */
+void ingress_connect(struct app *app);
 /* The answer to a request whose handling failed. */
 void ingress_refuse(struct app *app, const struct http_request *request, const struct err *err);
 

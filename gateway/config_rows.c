@@ -127,22 +127,21 @@ static const struct field people_rows[] = {
     }
 
 static const char *const slack_modes[] = {"http", "socket", NULL};
-static const char *const slack_modes_later[] = {"socket", NULL};
 
 static const struct field slack_rows[] = {
     F_NAME(struct slack_settings, name),
     TYPE_ROW("slack"),
     F_CHOICE(struct slack_settings, mode, "mode", 0, slack_modes, "http",
-             "how Slack reaches us: by its webhooks, or by a connection that we open",
-             .choices_later = slack_modes_later),
+             "how Slack reaches us: by its webhooks, or by a connection that we open and that "
+             "needs no public address"),
     F_TEXT(struct slack_settings, bot_token, "bot_token", FIELD_REQUIRED | FIELD_SECRET, NULL,
            "bot user OAuth token (xoxb-…)", .check = check_one_line),
     F_TEXT(struct slack_settings, signing_secret, "signing_secret", FIELD_REQUIRED | FIELD_SECRET,
            NULL, "what Slack signs its webhooks with", .when = "mode", .is = "http",
            .check = check_one_line),
-    F_TEXT(struct slack_settings, app_token, "app_token",
-           FIELD_REQUIRED | FIELD_SECRET | FIELD_NOT_YET, NULL, "app-level token (xapp-…)",
-           .when = "mode", .is = "socket", .check = check_one_line),
+    F_TEXT(struct slack_settings, app_token, "app_token", FIELD_REQUIRED | FIELD_SECRET, NULL,
+           "app-level token (xapp-…) with the scope connections:write", .when = "mode",
+           .is = "socket", .check = check_one_line),
     F_TEXT(struct slack_settings, client_id, "client_id", FIELD_NOT_YET, NULL,
            "for /slack/install alone", .check = check_one_line),
     F_TEXT(struct slack_settings, client_secret, "client_secret", FIELD_SECRET | FIELD_NOT_YET,

@@ -120,6 +120,11 @@ static bool handle_http(struct app *app, void *what, struct err *err)
     return ingress_handle(app, what, err);
 }
 
+static bool handle_envelope(struct app *app, void *what, struct err *err)
+{
+    return ingress_envelope(app, what, err);
+}
+
 static bool handle_reply(struct app *app, void *what, struct err *err)
 {
     const struct http_job *job = what;
@@ -183,6 +188,7 @@ static void reload(struct app *app)
     app->retired[app->n_retired++] = app->config;
     app->config = next;
     ingress_take_config(app);
+    ingress_connect(app);
     reader_set_config(app->reader, next);
     log_info("config.reloaded", L_STR("file", app->config_path));
 }
@@ -199,6 +205,10 @@ static bool handle_letter(struct app *app, struct letter *letter)
             break; /* not every sender comes again: once more before it is told to */
         ingress_refuse(app, (struct http_request *)letter, &err);
         return true; /* the sender has its answer */
+    case LETTER_ENVELOPE:
+        if (in_savepoint(app, "envelope", handle_envelope, letter, &err))
+            return true;
+        break; /* no acknowledgement: it is sent again */
     case LETTER_REPLY:
         if (in_savepoint(app, "reply", handle_reply, letter, &err))
             return true;
@@ -529,9 +539,10 @@ static struct letter *keep_inside(struct app *app, struct letter *letters)
     while (letters != NULL) {
         struct letter *next = letters->next;
         letters->next = NULL;
-        if (letters->kind == LETTER_HTTP) {
+        if (letters->kind == LETTER_HTTP || letters->kind == LETTER_ENVELOPE) {
             app->refused = true;
-            answer_503(app, letters);
+            if (letters->kind == LETTER_HTTP)
+                answer_503(app, letters);
             letter_free(letters);
         } else {
             *end = letters;

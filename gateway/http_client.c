@@ -294,7 +294,10 @@ static void set_options(CURL *easy, struct transfer *t)
     SET(easy, CURLOPT_USERAGENT, "signoff/" SIGNOFF_VERSION);
     SET(easy, CURLOPT_TIMEOUT_MS, (long)job->timeout_ms);
     SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms);
-    SET(easy, CURLOPT_PROXY, config->proxy != NULL ? config->proxy : "");
+    bool tls = strncasecmp(job->url, "https", 5) == 0;
+    SET(easy, CURLOPT_PROXY, tls && config->proxy != NULL ? config->proxy : "");
+    if (config->no_proxy != NULL)
+        SET(easy, CURLOPT_NOPROXY, config->no_proxy);
     if (config->ca_file != NULL)
         SET(easy, CURLOPT_CAINFO, config->ca_file);
     /* libcurl sends again by itself, POST too, when a reused connection closes before it answers.
@@ -566,6 +569,7 @@ static void copy_config(struct http_client *client, const struct http_client_con
 {
     client->config = *config;
     client->config.proxy = arena_strdup(&client->arena, config->proxy);
+    client->config.no_proxy = arena_strdup(&client->arena, config->no_proxy);
     client->config.ca_file = arena_strdup(&client->arena, config->ca_file);
     if (client->config.max_jobs == 0)
         client->config.max_jobs = 1024;

@@ -68,7 +68,9 @@ const char *http_job_answer_header(const struct http_job *job, const char *name)
 struct http_client_config {
     size_t max_jobs;            /* [1024] waiting or in flight; more are refused */
     size_t max_per_host;        /* [4] in flight */
-    const char *proxy;          /* NULL: none, whatever the environment says */
+    const char *proxy;          /* for https: "http://[user:password@]host:port"; NULL: none,
+                                   whatever the environment says */
+    const char *no_proxy;       /* hosts that are reached without it, as curl's NO_PROXY; or NULL */
     const char *ca_file;        /* PEM; NULL: the system's */
     int64_t connect_timeout_ms; /* [10 s] */
 };

@@ -184,8 +184,9 @@ static bool answer_click(struct app *app, const struct target *target, const str
     return true;
 }
 
+/* Reads and stores what came, by whichever way; `out` has the answer. */
 static bool receive(struct app *app, const struct target *target, const struct webhook *in,
-                    const struct http_request *request, struct err *err)
+                    struct arrival *out, struct err *err)
 {
     struct arrival arrival = {0};
     if (!target->ops->receive(target->settings, app->a, in, &arrival, err))
@@ -209,10 +210,37 @@ static bool receive(struct app *app, const struct target *target, const struct w
     }
     if (arrival.kind == ARRIVAL_ASK_FORM && !seen && !answer_click(app, target, &arrival, err))
         return false;
-    app_answer(app,
-               http_answer_text(request->conn, arrival.status == 0 ? 200 : arrival.status,
-                                arrival.content_type, arrival.body == NULL ? "" : arrival.body));
+    *out = arrival;
     return true;
+}
+
+bool ingress_envelope(struct app *app, const struct slack_envelope *envelope, struct err *err)
+{
+    const struct channel_config *c = config_channel(app->config, envelope->channel);
+    struct arrival arrival;
+    if (c == NULL || c->ops == NULL || c->ops->receive == NULL)
+        return fail(err, ERR_MISSING, "there is no channel %s any more", envelope->channel);
+    struct target target = {c->name, c->ops, c->settings, c};
+    if (!receive(app, &target, &envelope->in, &arrival, err))
+        return false;
+    app_ack(app, slack_ack_order_new(envelope, arrival.body));
+    return true;
+}
+
+void ingress_connect(struct app *app)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    const struct config *config = app->config;
+    const struct slack_settings **list =
+        ARENA_ARRAY(&a, const struct slack_settings *, config->n_channels);
+    size_t n = 0;
+    for (size_t i = 0; i < config->n_channels; i++) {
+        const struct channel_config *c = &config->channels[i];
+        const struct slack_settings *slack = c->ops == &slack_channel ? c->settings : NULL;
+        if (slack != NULL && text_eq(slack->mode, "socket"))
+            list[n++] = slack;
+    }
+    slack_sockets_set(app->sockets, list, n);
 }
 
 static bool webhook(struct app *app, const struct http_request *request,
@@ -225,8 +253,15 @@ static bool webhook(struct app *app, const struct http_request *request,
                          .n_headers = request->n_headers,
                          .body = request->body,
                          .at_ms = request->received_at_ms};
-    if (target->ops->verify(target->settings, &in, err))
-        return receive(app, target, &in, request, err);
+    if (target->ops->verify(target->settings, &in, err)) {
+        struct arrival arrival;
+        if (!receive(app, target, &in, &arrival, err))
+            return false;
+        app_answer(app, http_answer_text(request->conn, arrival.status == 0 ? 200 : arrival.status,
+                                         arrival.content_type,
+                                         arrival.body == NULL ? "" : arrival.body));
+        return true;
+    }
     metrics_add(app->metrics, METRIC_WEBHOOKS_DENIED, 1);
     if (rate_count(&app->rate, request->peer, DENIED_PER_MINUTE, app->now_ms)) {
         struct http_answer *answer = http_answer_new(request->conn, 401);

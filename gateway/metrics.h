@@ -9,6 +9,10 @@
     X(WEBHOOKS_SEEN, "webhooks_seen_total", "webhooks that were delivered before")                 \
     X(WEBHOOKS_IGNORED, "webhooks_ignored_total", "well-signed webhooks with nothing to do")       \
     X(WEBHOOKS_DENIED, "webhooks_denied_total", "webhooks without a valid signature")              \
+    X(SOCKETS_OPENED, "sockets_opened_total", "connections to Slack that it said hello on")        \
+    X(SOCKETS_LOST, "sockets_lost_total", "connections to Slack that ended, for any reason")       \
+    X(SOCKET_ENVELOPES, "socket_envelopes_total", "envelopes that came over them")                 \
+    X(SOCKET_ACKS, "socket_acks_total", "envelopes acknowledged: their events are durable")        \
     X(REQUESTS_RAISED, "requests_raised_total", "approvals and questions raised")                  \
     X(REQUESTS_DECIDED, "requests_decided_total", "requests decided by people")                    \
     X(REQUESTS_EXPIRED, "requests_expired_total", "requests that nobody decided in time")          \

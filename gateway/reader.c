@@ -38,6 +38,7 @@ struct reader {
     struct metrics *metrics;
     _Atomic(const struct config *) config;
     _Atomic(struct http_server *) server;
+    struct slack_sockets *sockets; /* set before the thread begins */
     atomic_bool is_ready;
     atomic_bool has_missed; /* changes that found the mailbox full: every stream looks again */
     pthread_t thread;
@@ -179,8 +180,13 @@ static void add_parts(struct look *l, struct json *body)
     struct json *channels = json_set(l->a, body, "channels", json_array(l->a));
     struct json *sources = json_set(l->a, body, "sources", json_array(l->a));
     struct json *model = json_set(l->a, body, "model", json_object(l->a));
-    for (size_t i = 0; i < c->n_channels; i++)
-        json_push(l->a, channels, named(l->a, c->channels[i].name, c->channels[i].type));
+    for (size_t i = 0; i < c->n_channels; i++) {
+        const char *name = c->channels[i].name;
+        const char *socket = slack_sockets_state(l->r->sockets, name);
+        struct json *channel = json_push(l->a, channels, named(l->a, name, c->channels[i].type));
+        if (socket != NULL)
+            json_set_text(l->a, channel, "socket", socket);
+    }
     for (size_t i = 0; i < c->n_sources; i++)
         json_push(l->a, sources, named(l->a, c->sources[i].name, c->sources[i].type));
     json_set_text(l->a, model, "provider", provider_name(c->llm.provider));
@@ -254,6 +260,8 @@ static void add_server_counts(struct look *l, struct strbuf *b)
         {"http_connections", "gauge", "open HTTP connections", c.connections},
         {"http_streams", "gauge", "open event streams", c.streams},
         {"http_body_bytes", "gauge", "bytes of HTTP bodies held", c.body_bytes},
+        {"sockets_connected", "gauge", "Slack channels with a connection that Slack said hello on",
+         slack_sockets_connected(l->r->sockets)},
         {"ready", "gauge", "1 when /readyz says so", atomic_load(&l->r->is_ready) ? 1 : 0},
     };
     for (size_t i = 0; i < COUNT(rows); i++)
@@ -525,6 +533,7 @@ static void handle_letter(struct reader *r, struct letter *letter)
         handle_changed(r, (struct changed_letter *)letter);
         return;
     case LETTER_HTTP:
+    case LETTER_ENVELOPE:
     case LETTER_REPLY:
     case LETTER_COMMAND:
     case LETTER_RELOAD:
@@ -578,8 +587,9 @@ struct reader *reader_start(const struct reader_config *config, struct err *err)
     return r;
 }
 
-void reader_set_server(struct reader *r, struct http_server *server)
+void reader_set_server(struct reader *r, struct http_server *server, struct slack_sockets *sockets)
 {
+    r->sockets = sockets;
     atomic_store(&r->server, server);
     thread_start(&r->thread, "reader", run, r);
     r->is_running = true;

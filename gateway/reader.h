@@ -6,6 +6,7 @@
 #include "gateway/http_server.h"
 #include "gateway/mailbox.h"
 #include "gateway/metrics.h"
+#include "gateway/slack_sockets.h"
 
 struct reader;
 
@@ -16,8 +17,9 @@ struct reader_config {
 
 /* Opens the store read-only and starts the thread. NULL: err says why. */
 struct reader *reader_start(const struct reader_config *config, struct err *err);
-/* Answers go out through it; call once, before the first request can come. */
-void reader_set_server(struct reader *r, struct http_server *server);
+/* Answers go out through the server; sockets: whose states /readyz tells. Call once, before the
+ * first request can come. */
+void reader_set_server(struct reader *r, struct http_server *server, struct slack_sockets *sockets);
 void reader_stop(struct reader *r); /* joins; idempotent */
 void reader_free(struct reader *r); /* NULL ok */
 

@@ -110,9 +110,20 @@ static char *memory_file(struct arena *a, const char *name, const char *text)
 
 /* ---- the parts --------------------------------------------------------------------------- */
 
+/* The first of two names that the environment has; NULL: neither, or empty. */
+static const char *environment(const char *name, const char *other)
+{
+    const char *value = getenv(name);
+    if (value == NULL || *value == '\0')
+        value = getenv(other);
+    return value == NULL || *value == '\0' ? NULL : value;
+}
+
 static bool start_edges(struct app *app, struct arena *a, struct err *err)
 {
-    struct http_client_config client = {.ca_file = getenv("SIGNOFF_CA_FILE")};
+    struct http_client_config client = {.ca_file = environment("SIGNOFF_CA_FILE", "SSL_CERT_FILE"),
+                                        .proxy = environment("HTTPS_PROXY", "https_proxy"),
+                                        .no_proxy = environment("NO_PROXY", "no_proxy")};
     struct reader_config reader = {.config = app->config, .metrics = app->metrics};
     struct http_server_config server = {
         .listen = app->config->server.listen,
@@ -138,12 +149,22 @@ static bool start_edges(struct app *app, struct arena *a, struct err *err)
     app->server = http_server_start(&server, err);
     if (app->server == NULL)
         return false;
-    reader_set_server(app->reader, app->server);
+    struct slack_sockets_config sockets = {.client = app->client,
+                                           .to = app->mailbox,
+                                           .kind = LETTER_ENVELOPE,
+                                           .metrics = app->metrics,
+                                           .proxy = client.proxy,
+                                           .no_proxy = client.no_proxy,
+                                           .ca_file = client.ca_file};
+    app->sockets = slack_sockets_start(&sockets);
+    reader_set_server(app->reader, app->server, app->sockets);
     return true;
 }
 
 static void stop_edges(struct app *app)
 {
+    if (app->sockets != NULL)
+        slack_sockets_stop(app->sockets, 500);
     if (app->server != NULL)
         http_server_stop(app->server, STOP_GRACE_MS);
     if (app->reader != NULL)
@@ -156,6 +177,7 @@ static void stop_edges(struct app *app)
     reader_free(app->reader);
     children_free(app->children);
     http_client_free(app->client);
+    slack_sockets_free(app->sockets);
 }
 
 static struct config *load(const struct serve_options *o)
@@ -232,6 +254,7 @@ int serve_main(const struct serve_options *o)
                  L_MS("took", clock_monotonic_ms() - begin_ms), L_BOOL("dry_run", o->dry_run));
         notify("READY=1");
         reader_set_ready(app->reader, true);
+        ingress_connect(app);
         if (o->ready != NULL)
             o->ready(o->ctx, http_server_port(app->server));
         core_run(app);

@@ -796,8 +796,6 @@ static const struct {
     {"store: {keep: 1d}\n", "1: store.keep: is checked, but does nothing in this version"},
     {"llm: {provider: anthropic, model: m, api_key: k}\n",
      "1: llm.provider: anthropic is checked, but does nothing"},
-    {"channels: {s: {type: slack, mode: socket, bot_token: x, app_token: y}}\n",
-     "1: channels.s.mode: socket is checked, but does nothing"},
     {"channels: {s: {type: slack, signing_secret: s, bot_token: x, client_id: y}}\n",
      "1: channels.s.client_id: is checked, but does nothing"},
     {"channels: {m: {type: email, from: a, smtp_url: \"smtp://h\"}}\n",

@@ -3,6 +3,7 @@
 // recorded bodies of tests/golden/slack.
 import { createHmac, randomBytes } from 'node:crypto';
 import { StandIn, goldenJson, sleep } from './server.mjs';
+import { SocketMode } from './socket_mode.mjs';
 import { badMarkup, checkBlocks, checkView, pings, wordsOf } from './block_kit.mjs';
 
 const GET_TYPE = new Set(['auth.test', 'users.info', 'users.lookupByEmail', 'conversations.info', 'conversations.members', 'conversations.history', 'conversations.replies', 'chat.getPermalink', 'bots.info']);
@@ -36,6 +37,7 @@ export class Slack extends StandIn {
   ephemerals = [];
   views = [];
   deliveries = []; // what we sent: {event_id, attempt, status}
+  overSocket = false; // Socket Mode is on: see socket_mode.mjs
   complaints = []; // what real Slack would let pass, but no good app does
   #triggers = new Map();
   #micros = 0;
@@ -50,10 +52,12 @@ export class Slack extends StandIn {
   async start() {
     await this.listen((call) => this.#serveApi(call));
     this.apiBase = `${this.url}/api`;
+    if (this.overSocket) this.socket = await new SocketMode(this).start();
     return this;
   }
 
   async close() {
+    await this.socket?.close();
     await Promise.allSettled(this.#sending);
     await super.close();
   }
@@ -120,6 +124,7 @@ export class Slack extends StandIn {
   }
 
   #perform(call, method, args) {
+    if (method === 'apps.connections.open') return this.socket ? this.socket.open(call, args) : { ok: false, error: 'socket_mode_not_enabled' };
     const authorization = call.headers.authorization ?? (args.token ? `Bearer ${args.token}` : undefined);
     if (!authorization) return { ok: false, error: 'not_authed' };
     if (authorization !== `Bearer ${this.token}`) return { ok: false, error: 'invalid_auth' };
@@ -331,8 +336,10 @@ export class Slack extends StandIn {
     };
   }
 
-  // One signed request; → {status, body, ms}, or {error}.
+  // One signed request; → {status, body, ms}, or {error}. With Socket Mode Slack calls nobody: the
+  // same goes over a connection (but for what a forger sends).
   async post(path, body, { contentType = 'application/json', headers = {}, ...how } = {}) {
+    if (this.socket && !how.secret && !how.at) return this.socket.post(path, body, { headers });
     const begin = Date.now();
     try {
       const answer = await fetch(`${this.gateway}${path}`, {

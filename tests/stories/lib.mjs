@@ -68,7 +68,10 @@ function baseConfig(world) {
       { id: 'carol', name: 'Carol Vance', slack: CAROL, roles: [] },
     ],
     channels: {
-      'ops-slack': { type: 'slack', mode: 'http', bot_token: '${SLACK_BOT_TOKEN}', signing_secret: '${SLACK_SIGNING_SECRET}', api_base: world.slack.apiBase },
+      'ops-slack': {
+        type: 'slack', bot_token: '${SLACK_BOT_TOKEN}', api_base: world.slack.apiBase,
+        ...(world.overSocket ? { mode: 'socket', app_token: '${SLACK_APP_TOKEN}' } : { mode: 'http', signing_secret: '${SLACK_SIGNING_SECRET}' }),
+      },
       inbox: { type: 'web' },
     },
     sources: { github: { type: 'github', webhook_secret: '${GITHUB_WEBHOOK_SECRET}', token: '${GITHUB_TOKEN}', api_base: world.github.url, repos: ['acme/shop'] } },
@@ -125,6 +128,7 @@ export class World {
 
   constructor(options) {
     this.options = options;
+    this.overSocket = options.socket ?? process.env.SIGNOFF_SLACK === 'socket';
     this.key = Object.fromEntries(['admin', 'alice', 'bob', 'desk'].map((n) => [n, randomBytes(16).toString('hex')]));
   }
 
@@ -135,7 +139,7 @@ export class World {
     this.shop = join(this.dir, 'shop');
     this.logFile = join(this.dir, 'gateway.log');
     await this.#makeShop();
-    this.slack = await new Slack().start();
+    this.slack = await new Slack({ overSocket: this.overSocket }).start();
     this.slack.addChannel(DEPLOYS, { name: 'deployments' });
     this.slack.addChannel('C0RANDOM', { name: 'random' });
     for (const user of [ALICE, BOB, CAROL, EVE]) this.slack.addUser(user);
@@ -148,6 +152,7 @@ export class World {
     this.env = {
       PATH: process.env.PATH, HOME: this.dir, LANG: 'C.UTF-8', SLACK_BOT_TOKEN: this.slack.token, SLACK_SIGNING_SECRET: this.slack.signingSecret, GITHUB_WEBHOOK_SECRET: this.github.secret,
       GITHUB_TOKEN: this.github.token, ...(this.model && { MODEL_KEY: this.model.key }),
+      ...(this.slack.socket && { SLACK_APP_TOKEN: this.slack.socket.token, SIGNOFF_CA_FILE: this.slack.socket.caFile }),
       ADMIN_KEY: this.key.admin, ALICE_KEY: this.key.alice, BOB_KEY: this.key.bob, DESK_KEY: this.key.desk,
       ASAN_OPTIONS: 'detect_leaks=1:halt_on_error=1', UBSAN_OPTIONS: 'print_stacktrace=1', ...this.options.env,
     };
@@ -271,7 +276,7 @@ export class World {
       }
       const bad = /ERROR: AddressSanitizer|runtime error|LeakSanitizer|WARNING: ThreadSanitizer/.exec(this.log());
       assert.ok(!bad, `the sanitizer speaks:\n${this.log().slice(bad?.index ?? 0, (bad?.index ?? 0) + 3000)}`);
-      for (const secret of [this.slack.token, this.slack.signingSecret, this.github.token, this.model?.key, ...Object.values(this.key)].filter(Boolean)) assert.ok(!this.log().includes(secret), 'no secret is in the log');
+      for (const secret of [this.slack.token, this.slack.socket?.token, this.slack.signingSecret, this.github.token, this.model?.key, ...Object.values(this.key)].filter(Boolean)) assert.ok(!this.log().includes(secret), 'no secret is in the log');
       const complaints = [...this.slack.complaints, ...this.github.complaints, ...(this.model?.refused ?? [])].filter((c) => !this.expectedComplaints.test(c));
       assert.deepEqual(complaints, [], 'nobody has a complaint');
       const refused = this.slack.calls.filter((c) => c.answer?.body?.ok === false && c.answer.status === 200 && !this.expectedComplaints.test(c.answer.body.error));
