@@ -187,6 +187,16 @@ char *slack_ack(struct arena *a, const char *id, bool takes_payload, const char 
 
 /* ---- the machine ---------------------------------------------------------------------------- */
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void add(struct slack_acts *out, int kind, uint64_t number)
 {
     if (out->n == COUNT(out->list))
@@ -244,18 +254,18 @@ static void become(struct slack_link *link, int state, int64_t now_ms)
     link->since_ms = now_ms;
 }
 
-/* The link cannot be counted on any more: it becomes `state`. When the next one is asked for
- * depends on how it was: one that stood for a while is replaced at once. */
+/* The link cannot be counted on any more: it becomes `state`. One that was live is replaced at
+ * once, but not so often that it would be a storm. */
 static void lose(struct slack_socket *s, struct slack_link *link, int state, int64_t now_ms,
                  uint32_t random)
 {
-    bool was_steady = link->state == LINK_LIVE && now_ms - link->since_ms >= SLACK_STEADY_MS;
-    bool was_needed = link->state != LINK_LEAVING;
+    bool was_needed = link->state != LINK_LEAVING, was_live = link->state == LINK_LIVE;
+    int64_t soonest_ms = later(now_ms, link->since_ms + SLACK_APART_MS);
     become(link, state, now_ms);
     if (!was_needed)
         return;
-    s->failures = was_steady ? 0 : s->failures + 1;
-    ask_at(s, was_steady ? now_ms : now_ms + back_off_ms(s->failures, random));
+    s->failures += !was_live;
+    ask_at(s, was_live ? soonest_ms : now_ms + back_off_ms(s->failures, random));
 }
 
 static void drop(struct slack_socket *s, struct slack_link *link, int64_t now_ms, uint32_t random,
@@ -323,6 +333,7 @@ void slack_socket_hello(struct slack_socket *s, uint64_t number, int64_t now_ms)
         return;
     become(link, LINK_LIVE, now_ms);
     s->is_hopeless = false;
+    s->failures = 0;
     s->ask_at_ms = INT64_MAX;
 }
 
@@ -337,9 +348,9 @@ void slack_socket_goodbye(struct slack_socket *s, uint64_t number, enum slack_go
         lose(s, link, LINK_LEAVING, now_ms, random);
         break;
     case SLACK_TOO_MANY:
-        if (link->state != LINK_LEAVING)
-            link->since_ms = now_ms; /* not steady, however long it stood: to ask at once would
-                                        make one too many again */
+        if (link->state == LINK_LIVE)
+            link->state =
+                LINK_CONNECTING; /* a failure: to ask at once would be one too many again */
         lose(s, link, LINK_LEAVING, now_ms, random);
         break;
     case SLACK_LINK_DISABLED:
@@ -359,16 +370,6 @@ void slack_socket_closed(struct slack_socket *s, uint64_t number, int64_t now_ms
         return;
     lose(s, link, LINK_FREE, now_ms, random);
     ask_if_due(s, now_ms, out);
-}
-
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* When it is over with the link if nothing comes. */

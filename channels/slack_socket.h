@@ -66,7 +66,7 @@ enum {
     SLACK_PING_MS = 10000,      /* a connection that was silent for so long is pinged … */
     SLACK_DEAD_MS = 30000,      /* … and dropped after so long */
     SLACK_LEAVE_MS = 30000,     /* how long one that Slack wants back is read on */
-    SLACK_STEADY_MS = 1000,     /* one that ended earlier counts as a failure */
+    SLACK_APART_MS = 1000,      /* from a hello to asking for the next address, at least */
     SLACK_FIRST_MS = 1000,      /* the back-off: a random part of this, … */
     SLACK_MOST_MS = 60000,      /* … doubled with each failure up to this */
     SLACK_HOPELESS_MS = 300000, /* looked at again, so that nobody needs to restart us */

@@ -120,7 +120,7 @@ export class Peer extends EventEmitter {
   }
 
   cut() {
-    this.socket.resetAndDestroy?.() ?? this.socket.destroy();
+    this.socket.destroy();
     this.#end('cut');
   }
 }
