@@ -1,5 +1,7 @@
-/* channels/slack.c on any body at each of its doors, and the text in it as what a card shows. */
+/* channels/slack.c on any body at each of its doors, and as a frame of Socket Mode; the text in it
+ * as what a card shows. */
 #include "channels/slack.h"
+#include "channels/slack_socket.h"
 #include "gateway/base/text.h"
 
 #include <stdlib.h>
@@ -47,6 +49,33 @@ static void render(struct arena *a, const char *text)
         abort();
 }
 
+/* A frame is read or refused; its envelope is a webhook that the adapter can be given, and its
+ * acknowledgement names it and is not too long. */
+static void read_frame(struct arena *a, struct span text)
+{
+    struct slack_frame frame;
+    struct arrival got = {0};
+    struct json *ack = NULL;
+    if (!slack_frame_parse(a, text, 1000, &frame, NULL) || frame.kind != SLACK_ENVELOPE)
+        return;
+    if (slack_channel.receive(&settings, a, &frame.in, &got, NULL))
+        check_arrival(&got);
+    const char *said = slack_ack(a, frame.id, frame.takes_payload, got.body);
+    if (!json_parse(a, span_of(said), 0, &ack, NULL) ||
+        !text_eq(json_text_at(ack, "envelope_id"), frame.id) ||
+        (strlen(frame.id) < 1000 && strlen(said) > SLACK_ACK_MAX))
+        abort();
+}
+
+/* An answer to apps.connections.open. */
+static void read_opening(struct arena *a, struct span body)
+{
+    struct wire_reply reply = {.status = 200, .body = body};
+    struct slack_opening opening = slack_open_settle(&settings, a, &reply);
+    if (opening.url == NULL ? opening.why == NULL : !text_starts(opening.url, "wss://"))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     static const char *const paths[] = {"/slack/events", "/slack/interactions", "/slack/commands"};
@@ -69,6 +98,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     (void)slack_channel.verify(&settings, &in, &err);
     if (slack_channel.receive(&settings, &a, &in, &got, &err))
         check_arrival(&got);
+    read_frame(&a, body);
+    read_opening(&a, body);
     render(&a, utf8_clean(&a, body));
     struct wire_reply reply = {.status = 200, .body = body};
     struct message msg = {.kind = MESSAGE_TEXT, .id = "d_1", .to = "C1"};

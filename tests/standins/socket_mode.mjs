@@ -129,7 +129,7 @@ export class SocketMode {
     peer.on('pieces', () => this.complaints.push('an acknowledgement in pieces is lost'));
     peer.on('pong', () => { c.pongAt = Date.now(); });
     peer.on('closed', (how) => this.#ended(c, how));
-    this.#greet(c);
+    if (!mistake) this.#greet(c);
   }
 
   #greet(c) {
