@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 #include <openssl/rand.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -47,7 +48,7 @@ static void random_bytes(unsigned char *out, int len)
 static void end(struct socket_conn *c, const char *why)
 {
     if (!c->is_over) {
-        strncat(c->why, why, sizeof c->why - 1);
+        (void)snprintf(c->why, sizeof c->why, "%s", why);
         c->is_over = true;
     }
 }

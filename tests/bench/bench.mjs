@@ -2,10 +2,12 @@
 import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { accept, certificates } from '../standins/websocket.mjs';
 
 const [build, tools, secondsText] = process.argv.slice(2);
 const signoff = join(build, 'signoff');
@@ -37,6 +39,7 @@ const slack = http.createServer((req, res) => {
   req.on('data', (piece) => { body += piece; });
   req.on('end', () => {
     const at = performance.now();
+    if (req.url.endsWith('apps.connections.open')) return void res.end(JSON.stringify({ ok: true, url: `wss://127.0.0.1:${socketServer.address().port}/link/?ticket=${posts.length}` }));
     const message = body.startsWith('{') ? JSON.parse(body) : {};
     const ts = `1800000000.${String(posts.length).padStart(6, '0')}`;
     posts.push({ at, path: req.url, message, ts });
@@ -45,14 +48,22 @@ const slack = http.createServer((req, res) => {
   });
 });
 
-const configuration = (port, slackPort) => `
+// … and that connects over TLS to who asks for it.
+let peer = null;
+const { key: tlsKey, cert, caFile } = certificates();
+const socketServer = https.createServer({ key: tlsKey, cert }).on('upgrade', (req, socket, head) => {
+  ({ peer } = accept(req, socket, head));
+  peer.text({ type: 'hello', num_connections: 1 });
+});
+
+const configuration = (port, slackPort, socket = false) => `
 server: {listen: "127.0.0.1:${port}", public_url: "http://127.0.0.1:${port}"}
 store: {url: "sqlite:signoff.db"}
 log: {level: error}
 llm: {provider: playbook}
 people: [{id: alice, name: Alice, slack: U0ALICE01, roles: [deployer]}]
 channels:
-  slack: {type: slack, bot_token: xoxb-bench, signing_secret: ${secret}, api_base: "http://127.0.0.1:${slackPort}/api"}
+  slack: {type: slack, bot_token: xoxb-bench, ${socket ? 'mode: socket, app_token: xapp-bench' : `signing_secret: ${secret}`}, api_base: "http://127.0.0.1:${slackPort}/api"}
 routes:
   - {from: slack, when: mention, agent: idle}
 agents:
@@ -69,7 +80,7 @@ const eager = 'rules:\n  - {name: again, do: {intent: act}}\n';
 
 async function start(folder, port) {
   const begin = performance.now();
-  const child = spawn(signoff, ['serve', '--config', join(folder, 'signoff.yaml')], { stdio: 'inherit' });
+  const child = spawn(signoff, ['serve', '--config', join(folder, 'signoff.yaml')], { stdio: 'inherit', env: { ...process.env, SIGNOFF_CA_FILE: caFile } });
   for (;;) {
     try {
       if ((await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200) break;
@@ -82,8 +93,8 @@ async function start(folder, port) {
 
 async function load(port, connections, signed, rate = 0, time = seconds) {
   const { stdout } = await run(join(tools, 'load'), [port, time, connections, secret, signed, rate].map(String));
-  const [rate, p50, p99, errors] = stdout.trim().split(' ').map(Number);
-  return { rate, p50: p50 / 1000, p99: p99 / 1000, errors };
+  const [reached, p50, p99, errors] = stdout.trim().split(' ').map(Number);
+  return { rate: reached, p50: p50 / 1000, p99: p99 / 1000, errors };
 }
 
 const api = async (port, method, path, body) => {
@@ -124,6 +135,87 @@ async function decisions(port, threads, rounds) {
   return times;
 }
 
+const envelope = (n, type, payload) => JSON.stringify({ envelope_id: `e${n}`, type, accepts_response_payload: false, payload });
+const mention = (n) => ({
+  token: 't', team_id: 'T0BENCH', api_app_id: 'A0BENCH', type: 'event_callback', event_id: `EvS${n}`, event_time: 1700000000, is_ext_shared_channel: false,
+  event: { type: 'app_mention', user: 'U0ALICE01', text: `<@U0BOT> nothing ${'x'.repeat(550)}`, ts: `1700000001.${String(n).padStart(6, '0')}`, channel: 'C0BENCH', event_ts: '1700000001.000000' },
+  authorizations: [{ enterprise_id: null, team_id: 'T0BENCH', user_id: 'U0BOT', is_bot: true, is_enterprise_install: false }],
+});
+
+// So many envelopes are under way at a time; as fast as they are acknowledged.
+let envelopes = 0;
+async function socketLoad(width) {
+  const sentAt = new Map(), times = [], end = performance.now() + seconds * 1000;
+  const send = () => {
+    const n = ++envelopes;
+    sentAt.set(`e${n}`, performance.now());
+    peer.text(envelope(n, 'events_api', mention(n)));
+  };
+  const begin = performance.now();
+  await new Promise((done) => {
+    peer.removeAllListeners('text');
+    peer.on('text', (text) => {
+      const id = /"envelope_id":"(\w+)"/.exec(text)[1];
+      times.push(performance.now() - sentAt.get(id));
+      sentAt.delete(id);
+      if (performance.now() < end) send();
+      else if (sentAt.size === 0) done();
+    });
+    for (let i = 0; i < width; i++) send();
+  });
+  const rate = times.length * 1000 / (performance.now() - begin);
+  return { rate, p50: percentile(times, 0.5), p99: percentile(times, 0.99) };
+}
+
+// A click on Approve, over the socket: until its card is edited. The next card comes by itself.
+async function clicks(port, times) {
+  const took = [];
+  let seen = posts.length;
+  const post = async (fits) => {
+    for (let tries = 0; ; tries++) {
+      const found = posts.slice(seen).find(fits);
+      if (found) return found;
+      if (tries > 20000) throw new Error('nothing came');
+      await sleep(0.2);
+    }
+  };
+  const isCard = (p) => p.path.endsWith('postMessage') && p.message.blocks?.some((b) => b.type === 'actions');
+  await api(port, 'POST', '/v1/threads', { agent: 'eager', message: 'begin' });
+  for (let i = 0; i < times; i++) {
+    const card = await post(isCard);
+    await sleep(5); // its own answer is on the way to the gateway
+    seen = posts.indexOf(card) + 1;
+    const begin = performance.now();
+    const actions = [{ type: 'button', action_id: 'signoff_approve', value: card.message.blocks.find((b) => b.type === 'actions').elements[0].value, action_ts: '1' }];
+    peer.text(envelope(++envelopes, 'interactive', { type: 'block_actions', user: { id: 'U0ALICE01' }, trigger_id: `bench.${envelopes}`, container: { type: 'message', message_ts: card.ts, channel_id: 'C0BENCH' }, channel: { id: 'C0BENCH' }, actions }));
+    took.push((await post((p) => p.path.endsWith('chat.update') && p.message.ts === card.ts)).at - begin);
+  }
+  return took;
+}
+
+async function overSocket() {
+  const folder = mkdtempSync(join(tmpdir(), 'signoff-bench-'));
+  const port = await freePort();
+  await new Promise((done) => socketServer.listen(0, '127.0.0.1', done));
+  write(folder, configuration(port, slack.address().port, true));
+  const { child } = await start(folder, port);
+  try {
+    while (peer === null) await sleep(5);
+    peer.on('text', () => {});
+    const took = await clicks(port, 100);
+    await sleep(500);
+    const loads = [];
+    for (const width of [1, 32, 256]) loads.push([width, await socketLoad(width)]);
+    return { took, loads };
+  } finally {
+    child.kill('SIGTERM');
+    await new Promise((done) => child.on('exit', done));
+    socketServer.close();
+    socketServer.closeAllConnections();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 // 100,000 events at a steady rate: what the gateway holds in the first and in the last quarter.
 async function steady(port, pid) {
   const samples = [];
@@ -150,6 +242,13 @@ async function steps(threads, lengths) {
   }
 }
 
+function write(folder, config) {
+  writeFileSync(join(folder, 'signoff.yaml'), config);
+  writeFileSync(join(folder, 'idle.md'), 'You do nothing.\n');
+  writeFileSync(join(folder, 'idle.yaml'), idle);
+  writeFileSync(join(folder, 'eager.yaml'), eager);
+}
+
 const row = (...cells) => console.log(cells.map((c, i) => (i === 0 ? String(c).padEnd(46) : String(c).padStart(12))).join(''));
 const ms = (value) => `${value.toFixed(2)} ms`;
 const mb = (value) => `${value.toFixed(1)} MB`;
@@ -159,10 +258,7 @@ const children = [];
 try {
   await new Promise((done) => slack.listen(0, '127.0.0.1', done));
   const port = await freePort();
-  writeFileSync(join(folder, 'signoff.yaml'), configuration(port, slack.address().port));
-  writeFileSync(join(folder, 'idle.md'), 'You do nothing.\n');
-  writeFileSync(join(folder, 'idle.yaml'), idle);
-  writeFileSync(join(folder, 'eager.yaml'), eager);
+  write(folder, configuration(port, slack.address().port));
 
   const starts = [];
   for (let i = 0; i < 5; i++) {
@@ -199,6 +295,9 @@ try {
   row('100,000 events at 2,000/s', Math.round(calm.rate), ms(calm.p50), ms(calm.p99), '');
   row('their memory: second quarter, last quarter', mb(calm.first), mb(calm.last), `${(calm.last / calm.first).toFixed(2)} x`);
   for (const c of children.splice(0)) c.kill('SIGTERM');
+  const socket = await overSocket();
+  for (const [width, l] of socket.loads) row(`Socket Mode events, ${width} at a time, over TLS`, Math.round(l.rate), ms(l.p50), ms(l.p99));
+  row('click → card edited, over the socket', '', ms(percentile(socket.took, 0.5)), ms(percentile(socket.took, 0.99)));
 
   const inside = { 100: await steps(100, [10, 1000, 10000]), 100000: await steps(100000, []), 1000000: await steps(1000000, []) };
   row('', '100', '100,000', '1,000,000', 'threads');

@@ -53,7 +53,7 @@ const busy = (c) => {
   c.api_keys.push({ name: 'busy', key: '${BUSY_KEY}', person: 'carol', scopes: ['*'] });
 };
 
-story(test, 'All that can be done at once is done at once, and no two threads touch one thing', { configure: busy, env: { BUSY_KEY: 'busy-key-busy-key-busy-key-busy-key' }, timeout: (SECONDS + 90) * 1000, model: (r) => (/tool_result|_result>|rejected|human_/.test(r.user) ? { intent: 'done_for_now', message: 'Done.' } : { intent: 'request_human_input', question: 'Go on?', options: { format: 'yes_no' } }) }, async (w) => {
+for (const socket of [false, true]) story(test, `All that can be done at once is done at once, and no two threads touch one thing (Slack ${socket ? 'over its socket' : 'by webhooks'})`, { socket, configure: busy, env: { BUSY_KEY: 'busy-key-busy-key-busy-key-busy-key' }, timeout: (SECONDS + 90) * 1000, model: (r) => (/tool_result|_result>|rejected|human_/.test(r.user) ? { intent: 'done_for_now', message: 'Done.' } : { intent: 'request_human_input', question: 'Go on?', options: { format: 'yes_no' } }) }, async (w) => {
   w.expectedComplaints = /ratelimited|exchanged_trigger_id|expired_trigger_id/;
   const browser = await signIn(w, 'alice');
   const end = Date.now() + SECONDS * 1000;
@@ -86,8 +86,20 @@ story(test, 'All that can be done at once is done at once, and no two threads to
       w.model.fail(/completions/, { status: 503 }, 1);
       await sleep(300);
     }),
-    // The configuration is read anew, again and again.
-    keepAt(end, 1, async () => void (w.process.kill('SIGHUP'), await sleep(150))),
+    // Slack takes its connections back, and they are cut.
+    keepAt(end, 1, async (n) => {
+      if (socket && n % 3 === 2) w.slack.socket.cut();
+      else if (socket) w.slack.socket.disconnect(n % 3 ? 'warning' : 'refresh_requested');
+      await sleep(400);
+    }),
+    // The configuration is read anew, again and again; a channel with a socket comes and goes.
+    keepAt(end, 1, async (n) => {
+      if (n % 4 === 0) delete w.config.channels.beside;
+      else if (socket) w.config.channels.beside = { ...w.config.channels['ops-slack'] };
+      w.writeConfig();
+      w.process.kill('SIGHUP');
+      await sleep(150);
+    }),
     // A merge now and then: stages, commands, git.
     keepAt(end, 1, async (n) => {
       await w.github.merge({ number: 100 + n, title: `Change ${n}`, sha: await w.goodCommit(`Change ${n}`) });
