@@ -570,10 +570,35 @@ static void check_key(struct loader *l, size_t index)
         WARN_AT(l, source, "scopes", "requests:decide needs a person: whose votes they are");
 }
 
+/* The settings of a Slack channel with a socket; NULL: another kind of channel. */
+static const struct slack_settings *slack_of(const struct channel_config *channel)
+{
+    const struct slack_settings *s = strcmp(channel->type, "slack") == 0 ? channel->settings : NULL;
+    return s != NULL && text_eq(s->mode, "socket") && s->app_token != NULL ? s : NULL;
+}
+
+/* Slack gives each event to one of an app's connections: two channels of one app would share them.
+ */
+static void check_socket(struct loader *l, size_t index)
+{
+    const struct config *c = l->config;
+    const struct slack_settings *own = slack_of(&c->channels[index]);
+    for (size_t i = 0; own != NULL && i < index; i++) {
+        const struct slack_settings *other = slack_of(&c->channels[i]);
+        if (other == NULL || !text_eq(own->app_token, other->app_token))
+            continue;
+        at_path(l, "channels.%s", own->name);
+        ERROR_AT(l, json_get(l->words.channels, own->name), "app_token",
+                 "is %s's already: Slack would give each event to one of the two", other->name);
+    }
+}
+
 void check_references(struct loader *l)
 {
     struct config *c = l->config;
     struct repos repos = find_repos(l);
+    for (size_t i = 0; i < c->n_channels; i++)
+        check_socket(l, i);
     for (size_t i = 0; i < c->n_policies; i++)
         check_policy(l, &c->policies[i]);
     for (size_t i = 0; i < c->n_environments; i++)

@@ -512,6 +512,10 @@ static const struct {
     {"channels: {a/b: {type: web}}\n", 1, "channels.a/b: must be a name"},
     {"channels: {s: {type: slack, bot_token: x, mode: socket}}\n", 1,
      "channels.s.app_token: is required"},
+    {"channels:\n"
+     "  a: {type: slack, mode: socket, bot_token: x, app_token: t}\n"
+     "  b: {type: slack, mode: socket, bot_token: y, app_token: t}\n",
+     3, "channels.b.app_token: is a's already"},
     {"channels: {w: {type: web, color: red}}\n", 1, "channels.w.color: is not a known key"},
     {"channels: {m: {type: email, from: a, smtp_url: \"http://h\"}}\n", 1,
      "channels.m.smtp_url: must be a URL as in smtp://"},

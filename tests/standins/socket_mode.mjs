@@ -30,6 +30,7 @@ export class SocketMode {
   #waiting = new Map(); // envelope_id → what waits for its acknowledgement
   #held = [];
   #turn = 0;
+  #sockets = new Set();
 
   constructor(slack) {
     this.slack = slack;
@@ -46,6 +47,7 @@ export class SocketMode {
     this.server = createServer({ key, cert }, (req, res) => res.writeHead(400).end('this door is for WebSockets'));
     this.server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
     this.server.on('tlsClientError', () => {});
+    this.server.on('secureConnection', (socket) => this.#sockets.add(socket));
     await new Promise((ready) => this.server.listen(this.port ?? 0, '127.0.0.1', ready));
     this.server.unref();
     this.port = this.server.address().port;
@@ -57,7 +59,7 @@ export class SocketMode {
     clearInterval(this.pinger);
     for (const w of this.#waiting.values()) w.done({ error: new Error('the stand-in ends') });
     for (const c of this.connections) c.peer.cut();
-    this.server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
     await new Promise((closed) => this.server.close(closed));
   }
 

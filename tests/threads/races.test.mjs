@@ -54,7 +54,7 @@ const busy = (c) => {
 };
 
 for (const socket of [false, true]) story(test, `All that can be done at once is done at once, and no two threads touch one thing (Slack ${socket ? 'over its socket' : 'by webhooks'})`, { socket, configure: busy, env: { BUSY_KEY: 'busy-key-busy-key-busy-key-busy-key' }, timeout: (SECONDS + 90) * 1000, model: (r) => (/tool_result|_result>|rejected|human_/.test(r.user) ? { intent: 'done_for_now', message: 'Done.' } : { intent: 'request_human_input', question: 'Go on?', options: { format: 'yes_no' } }) }, async (w) => {
-  w.expectedComplaints = /ratelimited|exchanged_trigger_id|expired_trigger_id/;
+  w.expectedComplaints = /invalid_auth|ratelimited|exchanged_trigger_id|expired_trigger_id/;
   const browser = await signIn(w, 'alice');
   const end = Date.now() + SECONDS * 1000;
   const asked = [];
@@ -90,12 +90,12 @@ for (const socket of [false, true]) story(test, `All that can be done at once is
     keepAt(end, 1, async (n) => {
       if (socket && n % 3 === 2) w.slack.socket.cut();
       else if (socket) w.slack.socket.disconnect(n % 3 ? 'warning' : 'refresh_requested');
-      await sleep(400);
+      await sleep(2500);
     }),
     // The configuration is read anew, again and again; a channel with a socket comes and goes.
     keepAt(end, 1, async (n) => {
       if (n % 4 === 0) delete w.config.channels.beside;
-      else if (socket) w.config.channels.beside = { ...w.config.channels['ops-slack'] };
+      else if (socket) w.config.channels.beside = { ...w.config.channels['ops-slack'], app_token: 'xapp-of-nobody' };
       w.writeConfig();
       w.process.kill('SIGHUP');
       await sleep(150);

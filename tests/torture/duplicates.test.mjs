@@ -88,8 +88,8 @@ async function stateOf(w) {
   };
 }
 
-async function play(disturbed) {
-  const w = await World.begin();
+async function play(disturbed, socket) {
+  const w = await World.begin({ socket });
   try {
     const chaos = disturbed ? disturb(w) : null;
     await tell(w);
@@ -107,8 +107,8 @@ async function play(disturbed) {
   }
 }
 
-test('Every webhook three times, at once, late and out of order, and every post under two event ids: nothing is different', { timeout: 180000 }, async (t) => {
-  const [calm, wild] = await Promise.all([play(false), play(true)]);
+for (const socket of [false, true]) test(`Every ${socket ? 'envelope' : 'webhook'} three times, at once, late and out of order, and every post under two event ids: nothing is different`, { timeout: 180000 }, async (t) => {
+  const [calm, wild] = await Promise.all([play(false, socket), play(true, socket)]);
   t.diagnostic(`${wild.chaos.deliveries()} deliveries, ${wild.chaos.statuses.length} copies`);
   assert.ok(wild.chaos.deliveries() >= 15, 'the story has many webhooks');
   assert.deepEqual(wild.chaos.statuses.filter((s) => ![200, 202].includes(s)), [], 'each copy is acknowledged');
