@@ -233,6 +233,7 @@ static enum websocket_event take_any(struct websocket *w, struct websocket_in *o
     for (;;) {
         struct frame frame;
         enum websocket_event event = take_frame(w, &frame, err);
+        out->payload = (struct span){"", 0}; /* not that of a piece before */
         if (event != WEBSOCKET_OPENED)
             return event;
         const unsigned char *p = (const unsigned char *)frame.payload.at;

@@ -1,8 +1,8 @@
 // Slack's Socket Mode and all that can happen to its connections: nothing is lost, nothing is done
 // twice, and what a human must do is said.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -185,14 +185,14 @@ story(test, 'Each Slack channel has a socket of its own; one that is added by a 
 story(test, 'A store that cannot commit: no acknowledgement, and the event is taken when it is sent again', { ...quiet, timeout: 90000 }, async (w) => {
   await connected(w);
   w.slack.socket.ackMs = 1500;
-  const lock = spawn('sqlite3', [join(w.dir, 'signoff.db')], { stdio: ['pipe', 'pipe', 'inherit'] });
-  lock.stdin.write('BEGIN EXCLUSIVE;\nSELECT 1;\n');
-  await new Promise((locked) => lock.stdout.once('data', locked));
+  // The work of a letter goes well, its commit does not: the file must not grow (RLIMIT_FSIZE).
+  const limit = (bytes) => execFileSync('prlimit', ['--pid', String(w.process.pid), `--fsize=${bytes}:unlimited`]);
+  limit(statSync(join(w.dir, 'signoff.db-wal')).size);
   const acks = w.slack.socket.acks;
-  const said = mention(w, 'while the store is locked');
+  const said = mention(w, `while the store is full ${'x'.repeat(3000)}`);
   await until(() => /commit.failed/.test(w.log()) && w.slack.socket.resent > 0, 'a commit to fail', 30000);
   assert.equal(w.slack.socket.acks, acks, 'nothing is acknowledged that is not durable');
-  lock.stdin.end('ROLLBACK;\n');
+  limit('unlimited');
   await said;
   await oneThreadEach(w, 1);
   assert.ok(w.slack.socket.acks > acks);
