@@ -13,15 +13,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 enum {
-    CONNECT_MS = 15000,
     ASK_TIMEOUT_MS = 15000,
     ANSWER_BYTES = 64 * 1024,
     HELD_MS = 20, /* how often a full mailbox is tried again */
-    MOST_LINKS = 48,
     MAX_WAIT_MS = 60000,
 };
 
@@ -68,7 +64,7 @@ struct slack_sockets {
     struct arena arena; /* the copy of the configuration */
     struct slack_sockets_config config;
     struct mailbox *orders;
-    int wake_fd;
+    struct socket_group *group;
     pthread_t thread;
     bool is_running;
     atomic_int_fast64_t stop_by_ms; /* monotonic; 0: not stopping */
@@ -76,6 +72,8 @@ struct slack_sockets {
     struct feed *feeds;
     uint64_t last_number;
 };
+
+static void *run(void *arg);
 
 /* ---- letters ------------------------------------------------------------------------------ */
 
@@ -126,8 +124,28 @@ static void copy_settings(struct arena *a, const struct slack_settings *from,
                                    .api_base = arena_strdup(a, from->api_base)};
 }
 
+/* With the first channel: a gateway without any pays nothing. */
+static bool begin(struct slack_sockets *s)
+{
+    struct err err = ERR_INIT;
+    struct socket_group_config config = {.proxy = s->config.proxy,
+                                         .no_proxy = s->config.no_proxy,
+                                         .ca_file = s->config.ca_file,
+                                         .max_message = SLACK_SOCKET_MESSAGE_MAX};
+    s->group = socket_group_new(&config, &err);
+    if (s->group == NULL) {
+        log_error("slack.no_sockets", L_STR("why", err.text));
+        return false;
+    }
+    thread_start(&s->thread, "slack sockets", run, s);
+    s->is_running = true;
+    return true;
+}
+
 void slack_sockets_set(struct slack_sockets *s, const struct slack_settings *const *list, size_t n)
 {
+    if (!s->is_running && (n == 0 || !begin(s)))
+        return;
     struct set_order *order = calloc(1, sizeof *order);
     if (order == NULL)
         abort();
@@ -184,12 +202,7 @@ static void lose(struct slack_sockets *s, struct feed *feed, uint64_t number, co
 static void connect_link(struct slack_sockets *s, struct feed *feed, uint64_t number)
 {
     struct err err = ERR_INIT;
-    struct socket_conn_config config = {.proxy = s->config.proxy,
-                                        .no_proxy = s->config.no_proxy,
-                                        .ca_file = s->config.ca_file,
-                                        .connect_timeout_ms = CONNECT_MS,
-                                        .max_message = SLACK_SOCKET_MESSAGE_MAX};
-    struct socket_conn *conn = socket_conn_open(feed->url, &config, &err);
+    struct socket_conn *conn = socket_conn_open(s->group, feed->url, &err);
     if (conn == NULL) {
         lose(s, feed, number, err.text);
         return;
@@ -285,7 +298,7 @@ static void perform(struct slack_sockets *s, struct feed *feed, const struct sla
             break;
         case SLACK_PING:
             if (link != NULL)
-                socket_conn_send(link->conn, WEBSOCKET_PING, (struct span){"", 0});
+                socket_conn_send(link->conn, SOCKET_SEND_PING, (struct span){"", 0});
             break;
         case SLACK_DROP:
             log_info("slack.socket_dropped", L_STR("channel", feed->settings.name),
@@ -393,12 +406,12 @@ static void work_link(struct slack_sockets *s, struct link *link, int64_t now_ms
 {
     struct span text;
     const char *why;
-    socket_conn_work(link->conn, link->held != NULL);
     if (link->held != NULL) {
         /* Nobody listens, so silence says nothing. */
         slack_socket_heard(&link->feed->socket, link->number, now_ms);
         if (!post(s, link, link->held))
             return;
+        socket_conn_hold(link->conn, false);
     }
     for (;;) {
         switch (socket_conn_next(link->conn, &text, &why)) {
@@ -409,8 +422,10 @@ static void work_link(struct slack_sockets *s, struct link *link, int64_t now_ms
             break;
         case SOCKET_TEXT:
             slack_socket_heard(&link->feed->socket, link->number, now_ms);
-            if (!take_text(s, link, text, now_ms))
+            if (!take_text(s, link, text, now_ms)) {
+                socket_conn_hold(link->conn, true);
                 return;
+            }
             break;
         case SOCKET_ENDED:
             end_link(s, link, why);
@@ -427,7 +442,7 @@ static void send_ack(struct slack_sockets *s, const struct slack_ack_order *orde
         struct link *link = find_link(feed, order->conn);
         if (link == NULL)
             continue;
-        socket_conn_send(link->conn, WEBSOCKET_TEXT, (struct span){order->text, order->len});
+        socket_conn_send(link->conn, SOCKET_SEND_TEXT, (struct span){order->text, order->len});
         metrics_add(s->config.metrics, METRIC_SOCKET_ACKS, 1);
         return;
     }
@@ -507,8 +522,6 @@ static void take_set(struct slack_sockets *s, const struct set_order *order)
 
 static void take_orders(struct slack_sockets *s)
 {
-    uint64_t wakes;
-    (void)!read(s->wake_fd, &wakes, sizeof wakes);
     struct letter *letters = mailbox_take(s->orders);
     while (letters != NULL) {
         struct letter *next = letters->next;
@@ -547,52 +560,36 @@ static void work(struct slack_sockets *s)
             work_link(s, link, now_ms);
         }
         tick(s, feed);
-        for (struct link *link = feed->links; link != NULL; link = link->next)
-            if (socket_conn_has_unsent(link->conn))
-                socket_conn_work(link->conn, true); /* answers leave before the next wait */
     }
 }
 
 static void wait(struct slack_sockets *s)
 {
-    struct socket_conn *list[MOST_LINKS];
-    bool held[MOST_LINKS];
-    size_t n = 0;
     int64_t now_ms = clock_monotonic_ms(), until_ms = now_ms + MAX_WAIT_MS;
     for (struct feed *feed = s->feeds; feed != NULL; feed = feed->next) {
         int64_t due_ms = slack_socket_due_ms(&feed->socket);
         until_ms = due_ms < until_ms ? due_ms : until_ms;
-        for (struct link *link = feed->links; link != NULL && n < MOST_LINKS; link = link->next) {
-            list[n] = link->conn;
-            held[n++] = link->held != NULL;
+        for (struct link *link = feed->links; link != NULL; link = link->next)
             if (link->held != NULL && until_ms > now_ms + HELD_MS)
                 until_ms = now_ms + HELD_MS;
-        }
     }
-    socket_conn_wait(list, held, n, s->wake_fd, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);
+    socket_group_wait(s->group, until_ms > now_ms ? until_ms - now_ms : 0);
 }
 
+/* Everything leaves and a goodbye after it, or the time is over. */
 static void say_goodbye(struct slack_sockets *s)
 {
-    static const char normal[] = {3, (char)232}; /* 1000 */
+    bool more = true;
     for (struct feed *feed = s->feeds; feed != NULL; feed = feed->next)
         for (struct link *link = feed->links; link != NULL; link = link->next)
-            socket_conn_send(link->conn, WEBSOCKET_CLOSE, (struct span){normal, sizeof normal});
-}
-
-/* Until everything has left, or the time is over. */
-static void flush(struct slack_sockets *s)
-{
-    bool more = true;
-    while (more && clock_monotonic_ms() < atomic_load(&s->stop_by_ms)) {
+            socket_conn_send(link->conn, SOCKET_SEND_GOODBYE, (struct span){"", 0});
+    for (int64_t left_ms;
+         more && (left_ms = atomic_load(&s->stop_by_ms) - clock_monotonic_ms()) > 0;) {
+        socket_group_wait(s->group, left_ms < HELD_MS ? left_ms : HELD_MS);
         more = false;
         for (struct feed *feed = s->feeds; feed != NULL; feed = feed->next)
-            for (struct link *link = feed->links; link != NULL; link = link->next) {
-                socket_conn_work(link->conn, true);
+            for (struct link *link = feed->links; link != NULL; link = link->next)
                 more = more || socket_conn_has_unsent(link->conn);
-            }
-        if (more)
-            usleep(1000);
     }
 }
 
@@ -606,15 +603,14 @@ static void *run(void *arg)
     }
     take_orders(s);
     say_goodbye(s);
-    flush(s);
     return NULL;
 }
 
 static void wake(void *arg)
 {
     const struct slack_sockets *s = arg;
-    uint64_t one = 1;
-    (void)!write(s->wake_fd, &one, sizeof one);
+    if (s->group != NULL)
+        socket_group_wake(s->group);
 }
 
 /* ---- starting and stopping ------------------------------------------------------------------ */
@@ -629,13 +625,8 @@ struct slack_sockets *slack_sockets_start(const struct slack_sockets_config *con
     s->config.no_proxy = arena_strdup(&s->arena, config->no_proxy);
     s->config.ca_file = arena_strdup(&s->arena, config->ca_file);
     pthread_mutex_init(&s->lock, NULL);
-    s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (s->wake_fd < 0)
-        abort();                       /* only at start, where nothing is lost */
     s->orders = mailbox_new(SIZE_MAX); /* as many as we posted envelopes */
     mailbox_set_hook(s->orders, wake, s);
-    thread_start(&s->thread, "slack sockets", run, s);
-    s->is_running = true;
     return s;
 }
 
@@ -661,7 +652,7 @@ void slack_sockets_free(struct slack_sockets *s)
     }
     mailbox_free(s->orders);
     pthread_mutex_destroy(&s->lock);
-    close(s->wake_fd);
+    socket_group_free(s->group);
     arena_done(&s->arena);
     free(s);
 }

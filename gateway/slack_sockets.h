@@ -43,7 +43,7 @@ void slack_sockets_stop(struct slack_sockets *s, int64_t grace_ms);
 void slack_sockets_free(struct slack_sockets *s); /* after the client's end; NULL ok */
 
 /* From now on these channels are connected, and no others: who is new begins, who is gone ends, who
- * has another token begins again, all others stand as they are. Copies. Any thread. */
+ * has another token begins again, all others stand as they are. Copies. One thread at a time. */
 void slack_sockets_set(struct slack_sockets *s, const struct slack_settings *const *list, size_t n);
 
 /* The acknowledgement of an envelope, made now and sent later; `body` as of slack_ack(). */

@@ -1,360 +1,352 @@
-/* See socket_conn.h. Each connection has a multi handle of its own: in a shared one, libcurl would
- * look at idle connections when it makes new ones, and close those with bytes to read. */
+/* See socket_conn.h, and facts of libwebsockets 4.1: callbacks come inside lws_service(); a timer
+ * alone does not make it return; after a failed connect the wsi is gone. */
 #include "gateway/socket_conn.h"
 
-#include <curl/curl.h>
-#include <openssl/rand.h>
-#include <poll.h>
-#include <stdio.h>
+#include "gateway/base/strbuf.h"
+#include "gateway/base/text.h"
+
+#include <libwebsockets.h>
 #include <string.h>
 
-enum {
-    READ_AT_ONCE = 16384,
-    READS_AT_ONCE = 16, /* then others have their turn */
-    MAX_WAITED_FOR = 64,
-    OTHERS_MS = 20, /* while two connect at once, the second is looked at so often */
-    WHY_SIZE = ERR_TEXT_SIZE,
-};
-
-/* A frame on its way out. Its bytes do not move: OpenSSL wants to see the same ones again. */
+/* One frame on its way out; libwebsockets writes its head in front of the bytes. */
 struct unsent {
     struct unsent *next;
-    size_t len, sent;
-    char at[];
+    enum socket_frame frame;
+    size_t len;
+    unsigned char room[]; /* LWS_PRE, then the bytes */
+};
+
+/* Something that happened and is not told yet. */
+struct happening {
+    struct happening *next;
+    enum socket_event event;
+    size_t len;
+    char text[];
+};
+
+struct socket_group {
+    struct lws_context *context;
+    struct lws_vhost *direct, *proxied; /* proxied NULL: there is no proxy */
+    struct socket_group_config config;
+    lws_sorted_usec_list_t tick;
 };
 
 struct socket_conn {
-    CURLM *multi;
-    CURL *easy;
-    struct websocket *ws;
-    struct arena arena; /* the address in its parts */
-    const char *host, *target;
-    unsigned char key[WEBSOCKET_KEY_SIZE];
-    enum { CONNECTING, SHAKING_HANDS, OPEN, ENDED } state;
-    bool is_over; /* no more bytes come; what is there is still read */
-    bool end_told;
-    bool may_have_more; /* the reads were stopped, not the bytes */
-    char why[WHY_SIZE];
+    struct socket_group *group;
+    struct lws *wsi; /* NULL: not connected (any more) */
+    bool is_open, is_over, end_told, is_held;
+    char why[ERR_TEXT_SIZE];
     struct unsent *first, **end;
+    struct happening *happened, **happened_end, *told;
+    char *message; /* the pieces so far */
+    size_t len, room;
 };
 
-static void random_bytes(unsigned char *out, int len)
+/* ---- what happened ------------------------------------------------------------------------ */
+
+static void *need(void *memory)
 {
-    if (RAND_bytes(out, len) != 1)
+    if (memory == NULL)
         abort();
+    return memory;
+}
+
+static void add_happening(struct socket_conn *c, enum socket_event event, struct span text)
+{
+    struct happening *h = need(calloc(1, sizeof *h + text.len + 1));
+    h->event = event;
+    h->len = text.len;
+    if (text.len > 0)
+        memcpy(h->text, text.at, text.len);
+    *c->happened_end = h;
+    c->happened_end = &h->next;
 }
 
 /* The first reason counts. */
 static void end(struct socket_conn *c, const char *why)
 {
-    if (!c->is_over) {
-        (void)snprintf(c->why, sizeof c->why, "%s", why);
-        c->is_over = true;
+    c->wsi = NULL;
+    if (!c->is_over)
+        snprintf(c->why, sizeof c->why, "%s", why);
+    c->is_over = true;
+}
+
+static bool add_piece(struct socket_conn *c, const char *at, size_t len)
+{
+    if (len > c->group->config.max_message - c->len)
+        return false;
+    if (c->len + len > c->room) {
+        c->room = 2 * (c->len + len);
+        c->message = need(realloc(c->message, c->room));
     }
-}
-
-/* ---- the address -------------------------------------------------------------------------- */
-
-static char *part(struct arena *a, CURLU *url, CURLUPart what)
-{
-    char *text = NULL;
-    if (curl_url_get(url, what, &text, 0) != CURLUE_OK)
-        return NULL;
-    char *copy = arena_strdup(a, text);
-    curl_free(text);
-    return copy;
-}
-
-/* libcurl connects to https:// and http://; what is said then is ours. */
-static bool read_address(struct socket_conn *c, const char *url, char **connect_to, struct err *err)
-{
-    bool tls = strncmp(url, "wss://", 6) == 0;
-    if (!tls && strncmp(url, "ws://", 5) != 0)
-        return fail(err, ERR_INVALID, "the address is none of a WebSocket");
-    *connect_to = arena_printf(&c->arena, "%s%s", tls ? "https" : "http", strchr(url, ':'));
-    CURLU *parts = curl_url();
-    if (parts == NULL)
-        abort();
-    bool ok = curl_url_set(parts, CURLUPART_URL, *connect_to, 0) == CURLUE_OK;
-    const char *host = ok ? part(&c->arena, parts, CURLUPART_HOST) : NULL;
-    const char *port = ok ? part(&c->arena, parts, CURLUPART_PORT) : NULL;
-    const char *path = ok ? part(&c->arena, parts, CURLUPART_PATH) : NULL;
-    const char *query = ok ? part(&c->arena, parts, CURLUPART_QUERY) : NULL;
-    curl_url_cleanup(parts);
-    if (host == NULL || path == NULL || strpbrk(*connect_to, " \r\n\t") != NULL)
-        return fail(err, ERR_INVALID, "the address cannot be read");
-    c->host = port == NULL ? host : arena_printf(&c->arena, "%s:%s", host, port);
-    c->target = query == NULL ? path : arena_printf(&c->arena, "%s?%s", path, query);
+    memcpy(c->message + c->len, at, len);
+    c->len += len;
     return true;
 }
 
-/* ---- connecting --------------------------------------------------------------------------- */
-
-#define SET(easy, option, value)                                     \
-    do {                                                             \
-        if (curl_easy_setopt((easy), (option), (value)) != CURLE_OK) \
-            abort();                                                 \
-    } while (0)
-
-static void set_options(CURL *easy, const char *url, const struct socket_conn_config *config)
+/* Nonzero: it is to be closed. */
+static int receive(struct socket_conn *c, struct lws *wsi, const char *at, size_t len)
 {
-    SET(easy, CURLOPT_URL, url);
-    SET(easy, CURLOPT_CONNECT_ONLY, 1L);
-    SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(easy, CURLOPT_NOSIGNAL, 1L);
-    SET(easy, CURLOPT_FRESH_CONNECT, 1L);
-    SET(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms);
-    SET(easy, CURLOPT_PROXY, config->proxy != NULL ? config->proxy : "");
-    SET(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
-    if (config->no_proxy != NULL)
-        SET(easy, CURLOPT_NOPROXY, config->no_proxy);
-    if (config->ca_file != NULL)
-        SET(easy, CURLOPT_CAINFO, config->ca_file);
+    if (lws_frame_is_binary(wsi) || !add_piece(c, at, len)) {
+        end(c, lws_frame_is_binary(wsi) ? "the peer sent what is no text"
+                                        : "the peer sent a message that is too long");
+        return -1;
+    }
+    if (!lws_is_final_fragment(wsi) || lws_remaining_packet_payload(wsi) > 0)
+        return 0;
+    add_happening(c, SOCKET_TEXT, (struct span){c->message, c->len});
+    c->len = 0;
+    return 0;
 }
 
-struct socket_conn *socket_conn_open(const char *url, const struct socket_conn_config *config,
-                                     struct err *err)
+static int write_next(struct socket_conn *c, struct lws *wsi)
 {
-    struct socket_conn *c = calloc(1, sizeof *c);
-    char *connect_to;
-    if (c == NULL)
-        abort();
-    c->end = &c->first;
-    random_bytes(c->key, sizeof c->key);
-    if (!read_address(c, url, &connect_to, err)) {
-        socket_conn_free(c);
+    struct unsent *u = c->first;
+    if (u == NULL)
+        return 0;
+    c->first = u->next;
+    if (c->first == NULL)
+        c->end = &c->first;
+    bool goodbye = u->frame == SOCKET_SEND_GOODBYE, ok = true;
+    if (!goodbye)
+        ok = lws_write(wsi, u->room + LWS_PRE, u->len,
+                       u->frame == SOCKET_SEND_PING ? LWS_WRITE_PING : LWS_WRITE_TEXT) >=
+             (int)u->len;
+    free(u);
+    if (goodbye)
+        lws_close_reason(wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0);
+    else if (ok && c->first != NULL)
+        lws_callback_on_writable(wsi);
+    return goodbye || !ok ? -1 : 0;
+}
+
+static void take_goodbye(struct socket_conn *c, const unsigned char *in, size_t len)
+{
+    char why[64];
+    snprintf(why, sizeof why, "the peer closed it (%d)", len >= 2 ? in[0] << 8 | in[1] : 1005);
+    struct lws *wsi = c->wsi;
+    end(c, why);
+    c->wsi = wsi; /* libwebsockets answers it first */
+}
+
+static int on_socket(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                     size_t len)
+{
+    struct socket_conn *c = lws_get_opaque_user_data(wsi);
+    (void)user;
+    if (c == NULL) /* nobody's any more */
+        return reason == LWS_CALLBACK_CLIENT_RECEIVE || reason == LWS_CALLBACK_CLIENT_WRITEABLE ? -1
+                                                                                                : 0;
+    switch ((int)reason) {
+    case LWS_CALLBACK_CLIENT_ESTABLISHED:
+        c->is_open = true;
+        add_happening(c, SOCKET_HEARD, (struct span){"", 0});
+        lws_callback_on_writable(wsi);
+        return 0;
+    case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+        end(c, in == NULL ? "it cannot be reached" : (const char *)in);
+        return 0;
+    case LWS_CALLBACK_CLIENT_RECEIVE:
+        return receive(c, wsi, in, len);
+    case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
+        add_happening(c, SOCKET_HEARD, (struct span){"", 0});
+        return 0;
+    case LWS_CALLBACK_CLIENT_WRITEABLE:
+        return write_next(c, wsi);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        take_goodbye(c, in, len);
+        return 0;
+    case LWS_CALLBACK_CLIENT_CLOSED:
+    case LWS_CALLBACK_WSI_DESTROY:
+        end(c, "the connection was closed");
+        return 0;
+    }
+    return 0; /* libwebsockets has many more */
+}
+
+/* ---- the group ---------------------------------------------------------------------------- */
+
+static const struct lws_protocols protocols[] = {
+    {.name = "socket", .callback = on_socket, .rx_buffer_size = 16384}, {0}};
+
+static void on_tick(lws_sorted_usec_list_t *sul)
+{
+    lws_cancel_service(lws_container_of(sul, struct socket_group, tick)->context);
+}
+
+struct socket_group *socket_group_new(const struct socket_group_config *config, struct err *err)
+{
+    struct socket_group *g = need(calloc(1, sizeof *g));
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN,
+        .protocols = protocols,
+        .gid = (gid_t)-1,
+        .uid = (uid_t)-1,
+        .client_ssl_ca_filepath = config->ca_file,
+        .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+    };
+    g->config = *config;
+    g->context = lws_create_context(&info);
+    if (g->context != NULL) {
+        info.vhost_name = "direct";
+        info.http_proxy_address = "none:0"; /* port 0: none, and not the environment's either */
+        g->direct = lws_create_vhost(g->context, &info);
+    }
+    if (g->direct != NULL && config->proxy != NULL && *config->proxy != '\0') {
+        info.vhost_name = "proxied";
+        info.http_proxy_address = config->proxy + (text_starts(config->proxy, "http://") ? 7 : 0);
+        g->proxied = lws_create_vhost(g->context, &info);
+    }
+    if (g->direct != NULL &&
+        (g->proxied != NULL || config->proxy == NULL || *config->proxy == '\0'))
+        return g;
+    fail(err, ERR_INVALID, "no context for sockets: is %s a file of certificates?",
+         config->ca_file == NULL ? "the system's store" : config->ca_file);
+    socket_group_free(g);
+    return NULL;
+}
+
+void socket_group_free(struct socket_group *g)
+{
+    if (g == NULL)
+        return;
+    if (g->context != NULL)
+        lws_context_destroy(g->context);
+    free(g);
+}
+
+void socket_group_wait(struct socket_group *g, int64_t timeout_ms)
+{
+    lws_sul_schedule(g->context, 0, &g->tick, on_tick, timeout_ms * LWS_US_PER_MS + 1);
+    (void)lws_service(g->context, 0);
+}
+
+void socket_group_wake(struct socket_group *g)
+{
+    lws_cancel_service(g->context);
+}
+
+/* ---- connections -------------------------------------------------------------------------- */
+
+/* "a.test" for itself and what is under it; "*" for all. */
+static bool is_direct(const struct socket_group *g, const char *host)
+{
+    const char *list = g->config.no_proxy;
+    size_t host_len = strlen(host);
+    while (list != NULL && *list != '\0') {
+        list += strspn(list, ", .");
+        size_t len = strcspn(list, ", ");
+        if (len == 1 && *list == '*')
+            return true;
+        if (len > 0 && len <= host_len && strncasecmp(host + host_len - len, list, len) == 0 &&
+            (len == host_len || host[host_len - len - 1] == '.'))
+            return true;
+        list += len;
+    }
+    return false;
+}
+
+struct socket_conn *socket_conn_open(struct socket_group *g, const char *url, struct err *err)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    const char *scheme, *host, *path;
+    int port;
+    if ((!text_starts(url, "wss://") && !text_starts(url, "ws://")) ||
+        strpbrk(url, " \r\n\t") != NULL ||
+        lws_parse_uri(arena_strdup(&a, url), &scheme, &host, &port, &path) != 0) {
+        fail(err, ERR_INVALID, "the address is none of a WebSocket");
         return NULL;
     }
-    c->ws = websocket_new(c->key, config->max_message);
-    c->multi = curl_multi_init();
-    c->easy = curl_easy_init();
-    if (c->multi == NULL || c->easy == NULL)
-        abort();
-    set_options(c->easy, connect_to, config);
-    if (curl_multi_add_handle(c->multi, c->easy) != CURLM_OK)
-        abort();
+    bool tls = strcmp(scheme, "wss") == 0;
+    struct socket_conn *c = need(calloc(1, sizeof *c));
+    c->group = g;
+    c->end = &c->first;
+    c->happened_end = &c->happened;
+    struct lws_client_connect_info info = {
+        .context = g->context,
+        .vhost = g->proxied != NULL && !is_direct(g, host) ? g->proxied : g->direct,
+        .address = host,
+        .port = port,
+        .path = arena_printf(&a, "/%s", path),
+        .host = port == (tls ? 443 : 80) ? host : arena_printf(&a, "%s:%d", host, port),
+        .ssl_connection = tls ? LCCSCF_USE_SSL : 0,
+        .local_protocol_name = protocols[0].name,
+        .pwsi = &c->wsi,
+        .opaque_user_data = c,
+    };
+    if (lws_client_connect_via_info(&info) == NULL)
+        end(c, "it cannot be reached");
     return c;
+}
+
+static void free_all(struct socket_conn *c)
+{
+    for (struct unsent *u = c->first, *next; u != NULL; u = next) {
+        next = u->next;
+        free(u);
+    }
+    for (struct happening *h = c->happened, *next; h != NULL; h = next) {
+        next = h->next;
+        free(h);
+    }
+    free(c->told);
+    free(c->message);
+    free(c);
 }
 
 void socket_conn_free(struct socket_conn *c)
 {
     if (c == NULL)
         return;
-    if (c->multi != NULL)
-        curl_multi_remove_handle(c->multi, c->easy);
-    curl_easy_cleanup(c->easy);
-    curl_multi_cleanup(c->multi);
-    websocket_free(c->ws);
-    for (struct unsent *u = c->first, *next; u != NULL; u = next) {
-        next = u->next;
-        free(u);
+    if (c->wsi != NULL) {
+        lws_set_opaque_user_data(c->wsi, NULL);
+        lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
     }
-    arena_done(&c->arena);
-    free(c);
+    free_all(c);
 }
 
-static void queue_bytes(struct socket_conn *c, struct span bytes)
+enum socket_event socket_conn_next(struct socket_conn *c, struct span *text, const char **why)
 {
-    struct unsent *u = malloc(sizeof *u + bytes.len);
-    if (u == NULL)
-        abort();
-    *u = (struct unsent){.len = bytes.len};
-    memcpy(u->at, bytes.at, bytes.len);
-    *c->end = u;
-    c->end = &u->next;
-}
-
-static void go_on_connecting(struct socket_conn *c)
-{
-    CLEANUP(arena_done) struct arena a = ARENA_INIT;
-    int running, left;
-    curl_multi_perform(c->multi, &running);
-    for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &left)) != NULL;) {
-        if (m->msg != CURLMSG_DONE)
-            continue;
-        if (m->data.result != CURLE_OK) {
-            end(c, curl_easy_strerror(m->data.result));
-            return;
-        }
-        const char *request = websocket_request(&a, c->host, c->target, c->key);
-        queue_bytes(c, (struct span){request, strlen(request)});
-        c->state = SHAKING_HANDS;
-        c->may_have_more = true;
+    free(TAKE(c->told));
+    struct happening *h = c->happened;
+    if (h != NULL) {
+        c->happened = h->next;
+        if (c->happened == NULL)
+            c->happened_end = &c->happened;
+        c->told = h;
+        *text = (struct span){h->text, h->len};
+        return h->event;
     }
-}
-
-/* ---- bytes -------------------------------------------------------------------------------- */
-
-static void read_some(struct socket_conn *c)
-{
-    char buffer[READ_AT_ONCE / 2];
-    c->may_have_more = false;
-    for (int i = 0; i < READS_AT_ONCE; i++) {
-        size_t n = 0;
-        CURLcode code = curl_easy_recv(c->easy, buffer, sizeof buffer, &n);
-        if (code == CURLE_AGAIN)
-            return;
-        if (code != CURLE_OK || n == 0) {
-            end(c, code == CURLE_OK ? "the connection was closed" : curl_easy_strerror(code));
-            return;
-        }
-        websocket_feed(c->ws, (struct span){buffer, n});
-    }
-    c->may_have_more = true;
-}
-
-static void write_some(struct socket_conn *c)
-{
-    while (c->first != NULL && !c->is_over) {
-        struct unsent *u = c->first;
-        size_t n = 0;
-        CURLcode code = curl_easy_send(c->easy, u->at + u->sent, u->len - u->sent, &n);
-        if (code == CURLE_AGAIN)
-            return;
-        if (code != CURLE_OK) {
-            end(c, curl_easy_strerror(code));
-            return;
-        }
-        u->sent += n;
-        if (u->sent < u->len)
-            continue;
-        c->first = u->next;
-        if (c->first == NULL)
-            c->end = &c->first;
-        free(u);
-    }
-}
-
-void socket_conn_work(struct socket_conn *c, bool hold)
-{
-    if (c->state == CONNECTING && !c->is_over)
-        go_on_connecting(c);
-    if (c->state == CONNECTING || c->state == ENDED)
-        return;
-    write_some(c);
-    if (!hold && !c->is_over)
-        read_some(c);
-}
-
-/* ---- what the bytes say ------------------------------------------------------------------- */
-
-static enum socket_event ended(struct socket_conn *c, const char **why)
-{
-    c->state = ENDED;
-    if (c->end_told)
+    if (!c->is_over || c->end_told)
         return SOCKET_NOTHING;
     c->end_told = true;
     *why = c->why;
     return SOCKET_ENDED;
 }
 
-static enum socket_event take_goodbye(struct socket_conn *c, const struct websocket_in *in,
-                                      const char **why)
+void socket_conn_send(struct socket_conn *c, enum socket_frame frame, struct span payload)
 {
-    CLEANUP(arena_done) struct arena a = ARENA_INIT;
-    socket_conn_send(c, WEBSOCKET_CLOSE,
-                     (struct span){in->payload.at, in->payload.len >= 2 ? 2 : 0});
-    write_some(c);
-    end(c, arena_printf(&a, "the peer closed it (%d)", in->code));
-    return ended(c, why);
-}
-
-enum socket_event socket_conn_next(struct socket_conn *c, struct span *text, const char **why)
-{
-    struct websocket_in in;
-    struct err err = ERR_INIT;
-    if (c->state == ENDED)
-        return SOCKET_NOTHING;
-    switch (websocket_next(c->ws, &in, &err)) {
-    case WEBSOCKET_MORE:
-        return c->is_over ? ended(c, why) : SOCKET_NOTHING;
-    case WEBSOCKET_OPENED:
-        c->state = OPEN;
-        return SOCKET_HEARD;
-    case WEBSOCKET_MESSAGE:
-        *text = in.payload;
-        return SOCKET_TEXT;
-    case WEBSOCKET_PINGED:
-        socket_conn_send(c, WEBSOCKET_PONG, in.payload);
-        return SOCKET_HEARD;
-    case WEBSOCKET_IGNORED:
-    case WEBSOCKET_PONGED:
-        return SOCKET_HEARD;
-    case WEBSOCKET_CLOSED:
-        return take_goodbye(c, &in, why);
-    case WEBSOCKET_BROKEN:
-        c->is_over = false; /* this says more than that it was closed, too */
-        c->why[0] = '\0';
-        end(c, err.text);
-        return ended(c, why);
-    }
-    UNREACHABLE();
-}
-
-void socket_conn_send(struct socket_conn *c, enum websocket_opcode opcode, struct span payload)
-{
-    CLEANUP(arena_done) struct arena a = ARENA_INIT;
-    unsigned char mask[4];
-    if (c->state != OPEN)
+    if (!c->is_open || c->wsi == NULL || c->is_over)
         return;
-    random_bytes(mask, sizeof mask);
-    queue_bytes(c, websocket_frame(&a, opcode, payload, mask));
-}
-
-bool socket_conn_is_open(const struct socket_conn *c)
-{
-    return c->state == OPEN;
+    struct unsent *u = need(calloc(1, sizeof *u + LWS_PRE + payload.len + 1));
+    u->frame = frame;
+    u->len = payload.len;
+    if (payload.len > 0)
+        memcpy(u->room + LWS_PRE, payload.at, payload.len);
+    *c->end = u;
+    c->end = &u->next;
+    lws_callback_on_writable(c->wsi);
 }
 
 bool socket_conn_has_unsent(const struct socket_conn *c)
 {
-    return c->first != NULL && !c->is_over;
+    return c->first != NULL && c->wsi != NULL && !c->is_over;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------ */
-
-static bool add_fd(const struct socket_conn *c, bool held, struct curl_waitfd *out)
+void socket_conn_hold(struct socket_conn *c, bool hold)
 {
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    if (curl_easy_getinfo(c->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD)
-        return false;
-    *out = (struct curl_waitfd){.fd = fd};
-    if (!held)
-        out->events |= CURL_WAIT_POLLIN;
-    if (c->first != NULL)
-        out->events |= CURL_WAIT_POLLOUT;
-    return out->events != 0;
-}
-
-/* One of those that connect lends its multi handle, which knows what it waits for itself. */
-void socket_conn_wait(struct socket_conn *const *list, const bool *held, size_t n, int wake_fd,
-                      int timeout_ms)
-{
-    struct curl_waitfd fds[MAX_WAITED_FOR] = {{.fd = wake_fd, .events = CURL_WAIT_POLLIN}};
-    unsigned n_fds = 1;
-    CURLM *connecting = NULL;
-    for (size_t i = 0; i < n; i++) {
-        const struct socket_conn *c = list[i];
-        if (!held[i] && (c->is_over || c->may_have_more))
-            timeout_ms = 0;
-        if (c->state == CONNECTING) {
-            if (connecting != NULL && timeout_ms > OTHERS_MS)
-                timeout_ms = OTHERS_MS;
-            connecting = c->multi;
-        } else if (n_fds < MAX_WAITED_FOR && add_fd(c, held[i], &fds[n_fds])) {
-            n_fds++;
-        }
-    }
-    if (connecting != NULL) {
-        curl_multi_poll(connecting, fds, n_fds, timeout_ms, NULL);
+    if (c->wsi == NULL || c->is_held == hold)
         return;
-    }
-    struct pollfd plain[MAX_WAITED_FOR];
-    for (unsigned i = 0; i < n_fds; i++)
-        plain[i] =
-            (struct pollfd){.fd = fds[i].fd,
-                            .events = (short)((fds[i].events & CURL_WAIT_POLLIN ? POLLIN : 0) |
-                                              (fds[i].events & CURL_WAIT_POLLOUT ? POLLOUT : 0))};
-    (void)poll(plain, n_fds, timeout_ms);
+    c->is_held = hold;
+    lws_rx_flow_control(c->wsi, hold ? 0 : 1);
 }

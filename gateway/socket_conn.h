@@ -1,47 +1,49 @@
-/* One outgoing WebSocket: libcurl makes the connection (names, proxy, TLS as for our HTTP calls),
- * gateway/base/websocket.h says what the bytes mean. Never blocks. One thread at a time.
+/* Outgoing WebSockets (RFC 6455) on libwebsockets, in a context of their own: whatever a slow name
+ * server does to it, our own server goes on. One thread, but for socket_group_wake().
  *
- * Use: socket_conn_open(); then, whenever socket_conn_wait() or a time-out returned, for each
- * connection socket_conn_work() and socket_conn_next() until SOCKET_NOTHING. */
+ * Use: socket_group_new(), socket_conn_open(); then over and over socket_group_wait() and, for each
+ * connection, socket_conn_next() until SOCKET_NOTHING. */
 #pragma once
 
+#include "gateway/base/arena.h"
 #include "gateway/base/err.h"
-#include "gateway/base/websocket.h"
 
-struct socket_conn_config {
+struct socket_group_config {
     const char *proxy;    /* "http://[user:password@]host:port"; NULL or "": none */
-    const char *no_proxy; /* hosts that are reached without it, as curl's NO_PROXY; or NULL */
+    const char *no_proxy; /* hosts that are reached without it: "a.test,.b.test", "*"; or NULL */
     const char *ca_file;  /* PEM; NULL: the system's */
-    int64_t connect_timeout_ms;
-    size_t max_message; /* bytes of an inbound message */
+    size_t max_message;   /* bytes of an inbound message; a longer one ends the connection */
 };
 
+struct socket_group;
 struct socket_conn;
 
-/* Begins to connect to a ws:// or wss:// address. Borrows the configuration. NULL: err says why. */
-struct socket_conn *socket_conn_open(const char *url, const struct socket_conn_config *config,
-                                     struct err *err);
+/* Borrows the texts. Loads the CA store (some 20 ms). NULL: err says why. */
+struct socket_group *socket_group_new(const struct socket_group_config *config, struct err *err);
+void socket_group_free(struct socket_group *g); /* after its connections; NULL ok */
+/* Moves bytes until something has happened on a connection, somebody wakes it, or the time is
+ * over. */
+void socket_group_wait(struct socket_group *g, int64_t timeout_ms);
+void socket_group_wake(struct socket_group *g); /* any thread */
+
+/* Begins to connect to a ws:// or wss:// address. NULL: err says why. */
+struct socket_conn *socket_conn_open(struct socket_group *g, const char *url, struct err *err);
 /* At once, without a goodbye. NULL ok. */
 void socket_conn_free(struct socket_conn *c);
 
-/* Moves bytes: in (unless `hold`, which lets the peer wait), and out. */
-void socket_conn_work(struct socket_conn *c, bool hold);
-
 enum socket_event {
-    SOCKET_NOTHING, /* more bytes are needed */
+    SOCKET_NOTHING, /* more is to come */
     SOCKET_TEXT,    /* a message: *text, valid until the next call */
-    SOCKET_HEARD,   /* a frame without a message: a sign of life */
+    SOCKET_HEARD,   /* it is open now, or a pong: a sign of life */
     SOCKET_ENDED,   /* closed, cut or broken: *why; nothing follows */
 };
-/* Pings are answered here. */
+/* Pings are answered by themselves. */
 enum socket_event socket_conn_next(struct socket_conn *c, struct span *text, const char **why);
 
-/* One whole frame; queued. Not before it is open. */
-void socket_conn_send(struct socket_conn *c, enum websocket_opcode opcode, struct span payload);
-bool socket_conn_is_open(const struct socket_conn *c); /* the handshake is done */
+enum socket_frame { SOCKET_SEND_TEXT, SOCKET_SEND_PING, SOCKET_SEND_GOODBYE };
+/* One whole frame, never cut into pieces; queued. Nothing is sent before it is open. A goodbye
+ * (1000) is the last. */
+void socket_conn_send(struct socket_conn *c, enum socket_frame frame, struct span payload);
 bool socket_conn_has_unsent(const struct socket_conn *c);
-
-/* Waits until one of the connections can go on, `wake_fd` is readable, or the time is over.
- * held[i]: what comes in on that connection does not count. */
-void socket_conn_wait(struct socket_conn *const *list, const bool *held, size_t n, int wake_fd,
-                      int timeout_ms);
+/* While held, nothing more is read and the peer has to wait. */
+void socket_conn_hold(struct socket_conn *c, bool hold);

@@ -5,7 +5,6 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/text.h"
-#include "gateway/base/websocket.h"
 #include "gateway/thread.h"
 
 #include <arpa/inet.h>
@@ -113,7 +112,7 @@ static bool take_frame(struct peer *p)
     for (size_t i = 0; i < len; i++)
         text[i] = (char)(p->in[6 + i] ^ p->in[2 + i % 4]);
     text[len] = '\0';
-    if ((p->in[0] & 0x0F) == WEBSOCKET_TEXT)
+    if ((p->in[0] & 0x0F) == 1 /* text */)
         take_ack(p, text);
     p->len -= 6 + len;
     memmove(p->in, p->in + 6 + len, p->len);
