@@ -802,8 +802,7 @@ Test(store, of_the_first_version_is_brought_up_to_date)
     /* As the first version left it. */
     MUST(db_script(s.db,
                    "DROP INDEX requests_number; ALTER TABLE requests DROP COLUMN number;"
-                   "DROP INDEX deliveries_edit; DROP INDEX tool_runs_due; DROP INDEX "
-                   "threads_agent; DROP INDEX threads_run;"
+                   "DROP INDEX deliveries_edit; DROP INDEX tool_runs_due; DROP INDEX threads_run;"
                    "DROP INDEX threads_agent;"
                    "UPDATE deliveries SET state = 'due';"
                    "UPDATE meta SET value = '1' WHERE key = 'schema'",
