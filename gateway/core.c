@@ -87,11 +87,8 @@ bool app_reload(struct app *app, struct thread_row *row, struct err *err)
 
 /* ---- one piece of work in a savepoint ---------------------------------------------------- */
 
-typedef bool (*work_fn)(struct app *app, void *what, struct err *err);
-
-/* False: it was rolled back alone and err says why. */
-static bool in_savepoint(struct app *app, const char *name, work_fn work, void *what,
-                         struct err *err)
+bool core_in_savepoint(struct app *app, const char *name, core_work work, void *what,
+                       struct err *err)
 {
     int64_t begin_us = clock_monotonic_us();
     struct action **mark = app->actions_end;
@@ -189,18 +186,18 @@ static bool handle_letter(struct app *app, struct letter *letter)
     struct err err = ERR_INIT;
     switch ((enum letter_kind)letter->kind) {
     case LETTER_HTTP:
-        if (in_savepoint(app, "http", handle_http, letter, &err))
+        if (core_in_savepoint(app, "http", handle_http, letter, &err))
             return true;
         if (err.kind == ERR_TRANSIENT)
             break; /* not every sender comes again: once more before it is told to */
         ingress_refuse(app, (struct http_request *)letter, &err);
         return true; /* the sender has its answer */
     case LETTER_REPLY:
-        if (in_savepoint(app, "reply", handle_reply, letter, &err))
+        if (core_in_savepoint(app, "reply", handle_reply, letter, &err))
             return true;
         break;
     case LETTER_COMMAND:
-        if (in_savepoint(app, "command", handle_command, letter, &err))
+        if (core_in_savepoint(app, "command", handle_command, letter, &err))
             return true;
         break;
     case LETTER_RELOAD:
@@ -296,15 +293,16 @@ static bool end_timer(struct app *app, void *what, struct err *err)
 
 /* A piece of due work that fails for another reason than the store would fail for ever: it is put
  * aside, loudly. */
-static bool do_due(struct app *app, const char *name, work_fn work, work_fn put_aside, void *what)
+static bool do_due(struct app *app, const char *name, core_work work, core_work put_aside,
+                   void *what)
 {
     struct err err = ERR_INIT;
-    if (in_savepoint(app, name, work, what, &err))
+    if (core_in_savepoint(app, name, work, what, &err))
         return true;
     log_error("work.failed", L_STR("kind", name), L_STR("why", err.text));
     if (err.kind == ERR_TRANSIENT)
         return false;
-    return in_savepoint(app, name, put_aside, what, &err);
+    return core_in_savepoint(app, name, put_aside, what, &err);
 }
 
 /* How much of a round is left. */

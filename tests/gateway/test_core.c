@@ -3,6 +3,7 @@
 #include "gateway/base/hash.h"
 #include "gateway/base/text.h"
 #include "gateway/builtin.h"
+#include "gateway/core.h"
 #include "gateway/replay.h"
 
 #include <criterion/criterion.h>
@@ -843,6 +844,35 @@ Test(failing_store, leaves_a_decision_undone_or_done_and_never_between)
     cr_expect_eq(events_of(w, EVENT_REQUEST_DECIDED), 1);
     cr_expect_eq(events_of(w, EVENT_TOOL_STARTED), 1);
     cr_expect_eq(w->n_commands, 1);
+    world_free(w);
+}
+
+static bool note_and_fail(struct app *app, void *what, struct err *err)
+{
+    struct json *data = json_object(app->a);
+    json_set_text(app->a, data, "text", what);
+    app_forget_command(app, "x_1");
+    return app_append(app, app->config_path, EVENT_NOTE, "system", data, NULL, err) &&
+           (strcmp(what, "good") == 0 || fail(err, ERR_INVALID, "it cannot be"));
+}
+
+Test(failing_letter, leaves_nothing_of_itself_and_all_of_the_others)
+{
+    struct world *w = world_new();
+    struct err err = ERR_INIT;
+    say(w, "U4", "deploy", "1.1");
+    w->app.config_path = the_thread(w).t.id; /* where to write the notes */
+    char good[] = "good", bad[] = "bad";
+    size_t before = events_of(w, EVENT_NOTE);
+    begin(w);
+    MUST(core_in_savepoint(&w->app, "first", note_and_fail, good, &trouble));
+    struct action **end = w->app.actions_end;
+    cr_expect_not(core_in_savepoint(&w->app, "second", note_and_fail, bad, &err));
+    cr_expect_str_eq(err.text, "it cannot be");
+    cr_expect_eq(w->app.actions_end, end, "what it wanted to send is dropped");
+    MUST(core_in_savepoint(&w->app, "third", note_and_fail, good, &trouble));
+    commit(w);
+    cr_expect_eq(events_of(w, EVENT_NOTE) - before, 2);
     world_free(w);
 }
 
