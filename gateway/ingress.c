@@ -198,7 +198,13 @@ static bool receive(struct app *app, const struct target *target, const struct w
             !store_thread_of_conversation(&app->store, app->a, target->name, arrival.to,
                                           arrival.in_thread, &thread, err))
             return false;
-        if (thread == NULL)
+        /* What it replies to may be stored and not routed yet: then the router looks again. */
+        int64_t *waiting;
+        size_t n_waiting = 0;
+        if (thread == NULL && arrival.in_thread != NULL &&
+            !store_new_arrivals(&app->store, app->a, 1, &waiting, &n_waiting, err))
+            return false;
+        if (thread == NULL && n_waiting == 0)
             arrival.kind = ARRIVAL_IGNORED;
     }
     if (arrival.kind == ARRIVAL_IGNORED) {
