@@ -27,7 +27,7 @@ static const struct word words[] = {
      "\"format\":{\"type\":\"string\",\"enum\":[\"free_text\",\"yes_no\",\"multiple_choice\"]},"
      "\"choices\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":"
      "200},"
-     "\"maxItems\":100,\"description\":\"only with multiple_choice: at least two\"}},"
+     "\"maxItems\":500,\"description\":\"only with multiple_choice: at least two\"}},"
      "\"required\":[],\"additionalProperties\":false}},"
      "\"required\":[\"question\"],\"additionalProperties\":false}"},
     {"await", INTENT_AWAIT, "Do nothing for some seconds, then go on",

@@ -338,6 +338,8 @@ static bool work_timer(struct app *app, void *what, struct err *err)
         return tidy(app, timer, err);
     if (strcmp(timer->kind, "wake") == 0)
         return wake_threads(app, timer, err);
+    if (strcmp(timer->kind, "held") == 0)
+        return edit_waited_long(app, timer, err);
     return request_timer(app, timer, err);
 }
 

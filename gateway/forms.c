@@ -125,6 +125,8 @@ static const char *result_word(enum vote_result result)
         return "unknown";
     case VOTE_INVALID:
         return "invalid";
+    case VOTE_CHECKING:
+        return "checking";
     }
     UNREACHABLE();
 }

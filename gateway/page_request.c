@@ -20,7 +20,7 @@ enum may_vote may_vote(const struct page_request *in, const struct request_row *
                        const char **why)
 {
     struct policy policy;
-    struct problems ignored = {0};
+    struct matter matter;
     struct err err = ERR_INIT;
     if (why != NULL)
         *why = NULL;
@@ -29,14 +29,8 @@ enum may_vote may_vote(const struct page_request *in, const struct request_row *
         return MAY_NOT;
     if (strcmp(row->kind, "question") == 0)
         return MAY_DECIDE;
-    if (row->policy == NULL ||
-        !policy_parse(in->a, "policy", json_parse_own(in->a, row->policy), &policy, &ignored))
+    if (!view_matter(in->a, in->config, row, in->now_ms, &policy, &matter))
         return MAY_NOT;
-    const struct people *people = &in->config->people;
-    const struct person *requester =
-        row->requester == NULL ? NULL : person_of_actor(people, row->requester);
-    struct matter matter = {&policy, people, requester == NULL ? NULL : requester->id,
-                            row->raised_at_ms, in->now_ms};
     if (policy_may_vote(&matter, in->person->id, true, &err))
         return MAY_DECIDE;
     if (why != NULL)

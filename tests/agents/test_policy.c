@@ -75,8 +75,11 @@ static enum verdict verdict(struct arena *a, const struct policy *policy, const 
 {
     struct vote list[16];
     size_t n = read_votes(a, votes, list);
-    struct matter matter = {policy, &PEOPLE, requester, 1000000,
-                            1000000 + (int64_t)minutes * MINUTE};
+    struct matter matter = {.policy = policy,
+                            .people = &PEOPLE,
+                            .requester = requester,
+                            .raised_at_ms = 1000000,
+                            .now_ms = 1000000 + (int64_t)minutes * MINUTE};
     return policy_verdict(&matter, list, n);
 }
 
@@ -242,8 +245,10 @@ Test(policy_may_vote, says_why_not)
         CLEANUP(arena_done) struct arena a = ARENA_INIT;
         struct policy policy = parse(&a, MAY[i].policy);
         struct err err = ERR_INIT;
-        struct matter matter = {&policy, &PEOPLE, MAY[i].requester, 0,
-                                (int64_t)MAY[i].minutes * MINUTE};
+        struct matter matter = {.policy = &policy,
+                                .people = &PEOPLE,
+                                .requester = MAY[i].requester,
+                                .now_ms = (int64_t)MAY[i].minutes * MINUTE};
         bool may = policy_may_vote(&matter, MAY[i].person, MAY[i].approve, &err);
         cr_expect(may == (MAY[i].why == NULL), "%s: %s", MAY[i].name, err.text);
         if (!may) {
@@ -265,7 +270,10 @@ Test(policy_may_vote, agrees_with_the_verdict)
                 struct policy policy = parse(
                     &a, arena_printf(&a, "{\"approve\":%s,\"not_requester\":true}", RULES[r]));
                 const char *id = PEOPLE.list[p].id;
-                struct matter matter = {&policy, &PEOPLE, "bob", 0, (int64_t)minutes * MINUTE};
+                struct matter matter = {.policy = &policy,
+                                        .people = &PEOPLE,
+                                        .requester = "bob",
+                                        .now_ms = (int64_t)minutes * MINUTE};
                 bool may = policy_may_vote(&matter, id, false, NULL);
                 enum verdict got =
                     verdict(&a, &policy, "bob", arena_printf(&a, "%s-", id), minutes);
