@@ -275,7 +275,8 @@ const size_t n_source_variants = COUNT(source_variants);
 
 /* ---- routes ------------------------------------------------------------------------------ */
 
-static const char *const whens[] = {"mention", "direct_message", "command", "shortcut", "message", NULL};
+static const char *const whens[] = {"mention",  "direct_message", "command",
+                                    "shortcut", "message",        NULL};
 
 static const struct field route_rows[] = {
     F_LINE(struct route_words, route.line),
