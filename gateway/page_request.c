@@ -360,6 +360,8 @@ static void add_result(struct request_page *x)
         {"not_allowed", TONE_BAD, "Your vote did not count: you may not decide this so."},
         {"too_late", TONE_WAIT, "Your vote came too late and did not count."},
         {"invalid", TONE_BAD, "That did not fit this request; nothing changed."},
+        {"checking", TONE_WAIT,
+         "Your change is being checked; a new request takes this one's place."},
     };
     const char *result =
         x->in->query == NULL ? NULL : form_value(x->in->a, span_of(x->in->query), "result");

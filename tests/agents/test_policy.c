@@ -258,6 +258,53 @@ Test(policy_may_vote, says_why_not)
     }
 }
 
+/* Who changed a call is behind it as who asked for it is. */
+Test(policy_editors, count_as_requesters_of_what_they_changed)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    static const char *const editors[] = {"alice"};
+    static const struct {
+        bool not_requester, approved;
+    } cases[] = {{true, false}, {false, true}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct policy policy =
+            parse(&a, cases[i].not_requester
+                          ? "{\"approve\":{\"person\":\"alice\"},\"not_requester\":true}"
+                          : "{\"approve\":{\"person\":\"alice\"}}");
+        struct matter matter = {.policy = &policy,
+                                .people = &PEOPLE,
+                                .requester = "bob",
+                                .editors = editors,
+                                .n_editors = 1};
+        struct vote votes[] = {{.person = "alice", .approve = true}};
+        struct err err = ERR_INIT;
+        cr_expect_eq(policy_verdict(&matter, votes, 1),
+                     cases[i].approved ? VERDICT_APPROVED : VERDICT_OPEN);
+        cr_expect_eq(policy_may_vote(&matter, "alice", true, &err), cases[i].approved, "%s",
+                     err.text);
+        cr_expect(policy_may_vote(&matter, "alice", false, &err), "and may always reject it");
+        cr_expect_eq(policy_can_still_be_met(&matter, &err), cases[i].approved);
+        matter.n_editors = 0;
+        cr_expect(policy_can_still_be_met(&matter, &err));
+    }
+}
+
+Test(policy_votes_needed, is_a_number_where_the_rule_is_that_simple)
+{
+    static const struct {
+        const char *approve;
+        int64_t needed;
+    } cases[] = {{"{\"role\":\"deployer\",\"count\":2}", 2},
+                 {"{\"role\":\"deployer\"}", 1},
+                 {"{\"person\":\"alice\"}", 1},
+                 {"{\"any_of\":[{\"role\":\"deployer\"},{\"person\":\"alice\"}]}", 0}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        CLEANUP(arena_done) struct arena a = ARENA_INIT;
+        struct policy policy = parse(&a, arena_printf(&a, "{\"approve\":%s}", cases[i].approve));
+        cr_expect_eq(policy_votes_needed(&policy), cases[i].needed, "%s", cases[i].approve);
+    }
+}
+
 /* Whoever policy_may_vote refuses changes no verdict, and whoever it lets through can be counted.
  */
 Test(policy_may_vote, agrees_with_the_verdict)
