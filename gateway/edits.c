@@ -350,8 +350,8 @@ bool edit_request(struct app *app, const struct request_row *r, const struct vot
 /* ---- the new version --------------------------------------------------------------------- */
 
 /* What the card of the new one says: who changed what. */
-static void add_changes(struct app *app, const struct request_row *was,
-                        const struct request_row *now, const struct event *vote, struct json *view)
+static void add_changes(struct app *app, const struct request_row *was, const struct event *vote,
+                        struct json *view)
 {
     struct json *edited = json_set(app->a, view, "edited", json_object(app->a));
     struct json *editors = json_set(app->a, view, "editors", json_array(app->a));
@@ -369,7 +369,6 @@ static void add_changes(struct app *app, const struct request_row *was,
     }
     if (!known && p != NULL)
         json_push_text(app->a, editors, p->id);
-    (void)now;
 }
 
 bool edit_replace(struct app *app, const struct thread_row *row, const struct effect *e,
@@ -391,7 +390,7 @@ bool edit_replace(struct app *app, const struct thread_row *row, const struct ef
         .edit = e->edit,
         .edited_into = now->id};
     struct form_outcome done = {.kind = FORM_DONE};
-    add_changes(app, was, now, vote, view);
+    add_changes(app, was, vote, view);
     if (!request_conclude(app, was, &how, &won, err))
         return false;
     answer_edit(app, row, was->id, e->edit, &done);

@@ -202,6 +202,13 @@ static void add_title(struct request_page *x)
     }
     if (json_text_at(x->view, "description") != NULL)
         html_add(&x->b, "<p>%s</p>", json_text_at(x->view, "description"));
+    if (json_get(x->view, "edited") != NULL)
+        html_add(&x->b,
+                 "<p class=\"sub\">Edited by %s: takes the place of <a href=\"/requests/%s\">"
+                 "request %s</a>.</p>",
+                 json_text_or(x->view, "edited.by", ""),
+                 json_text_or(x->view, "edited.request", ""),
+                 json_text_or(x->view, "edited.code", ""));
     html_raw(&x->b, "<div class=\"row\">");
     html_chip(&x->b, tone_of_status(x->row.status), x->row.status);
     html_add(&x->b, "<span class=\"sub\">request <span class=\"mono\">%s</span></span></div>",
@@ -295,6 +302,29 @@ static const char *vote_form(struct request_page *x, const char *file)
                      {.name = "form_token", .text = x->in->form_token});
 }
 
+/* Each argument that may be changed, as it is now. */
+static void add_edit_form(struct request_page *x)
+{
+    struct strbuf fields;
+    strbuf_init(&fields, x->in->a, HTML_BYTES);
+    JSON_EACH(name, json_get(x->view, "editable"))
+    {
+        const struct json *value = json_get(json_get(x->view, "arguments"), json_text(name));
+        const char *text = value == NULL              ? ""
+                           : json_text(value) != NULL ? json_text(value)
+                                                      : json_write(x->in->a, value);
+        html_add(&fields,
+                 "<label for=\"arg.%s\">%s</label>"
+                 "<textarea id=\"arg.%s\" name=\"arg.%s\" rows=\"%d\">\n%s</textarea>",
+                 json_text(name), json_text(name), json_text(name), json_text(name),
+                 strchr(text, '\n') == NULL ? 1 : 6, text);
+    }
+    if (fields.len > 0)
+        html_raw(&x->b, PAGE_PART(x->in, "edit.html", {.name = "id", .text = x->row.id},
+                                  {.name = "form_token", .text = x->in->form_token},
+                                  {.name = "fields", .text = fields.text, .is_escaped = true}));
+}
+
 static void add_buttons(struct request_page *x)
 {
     struct strbuf field;
@@ -318,6 +348,7 @@ static void add_buttons(struct request_page *x)
         html_raw(&x->b, "<div class=\"decide\">");
         html_raw(&x->b, may == MAY_DECIDE ? vote_form(x, "approve.html") : "");
         html_raw(&x->b, vote_form(x, "reject.html"));
+        add_edit_form(x);
         html_raw(&x->b, "</div>");
     } else if (why == NULL) {
         html_raw(&x->b, "<p>Its time is over; nobody can decide it any more.</p>");

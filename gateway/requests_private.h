@@ -26,8 +26,8 @@ const char *request_how_decided(struct app *app, const struct request_row *r);
 /* A person's change is taken down and checked on; *out says VOTE_CHECKING, or why not. */
 bool edit_request(struct app *app, const struct request_row *r, const struct vote_in *in,
                   const struct person *person, struct vote_out *out, struct err *err) NODISCARD;
-/* The request that a checked change takes the place of ends. *was: as it was; `code`: the new
- * request's. The new one's view gets who changed what. */
+/* `was` ends: the checked change of e->edit made `now` of it. The new one's view gets who changed
+ * what. */
 bool edit_replace(struct app *app, const struct thread_row *row, const struct effect *e,
                   const struct request_row *was, const struct request_row *now, struct json *view,
                   struct err *err) NODISCARD;

@@ -234,3 +234,46 @@ story(test, 'Two hundred choices are searched in a form', {}, async (w) => {
   }, 'the answer');
   assert.equal(answered.answer, choices[151]);
 });
+
+story(test, 'A check that takes long lets the form go, and what came of it is told in the conversation', { configure: withEdit }, async (w) => {
+  const { request, message } = await openCard(w);
+  const view = await openEdit(w, ALICE, message);
+  w.github.fail((call) => call.path.includes('no-such-branch'), { slow: 4000 }, 1);
+  const { payload } = await w.slack.submit(view, { 'arg.sha': 'no-such-branch' });
+  assert.ok(payload && !view.open && view.errors === null, 'the form says that it is being checked');
+  await w.ephemeral(ALICE, /Your change was not taken: sha: /);
+  assert.equal((await w.get(`/v1/requests/${request.id}`)).status, 'open');
+});
+
+story(test, 'A gateway that is killed while a change is checked goes on with it', { configure: withEdit }, async (w) => {
+  const { request, message } = await openCard(w);
+  const view = await openEdit(w, ALICE, message);
+  w.github.fail((call) => call.path.includes(w.v1.slice(0, 9)), { slow: 3000 }, 1);
+  w.expectedComplaints = /an interaction was answered|trouble connecting/; // the form's own answer is lost
+  const submitted = w.slack.submit(view, { 'arg.sha': w.v1.slice(0, 9) });
+  await until(async () => (await w.eventsOf(request.thread, 'vote')).some((e) => e.data.decision === 'edit'), 'the change to be taken down');
+  await w.kill();
+  await submitted;
+  await w.start();
+  const next = await until(async () => (await w.requests('open')).find((r) => r.tool === 'deploy_frontend' && r.id !== request.id), 'the new version');
+  assert.equal(next.arguments.sha, w.v1);
+  assert.equal((await w.get(`/v1/requests/${request.id}`)).status, 'cancelled');
+  assert.equal((await w.requests('open')).length, 1);
+  await until(() => w.slack.buttons(message).length === 0, 'the old card to lose its buttons');
+});
+
+story(test, 'The page changes a call, too', { configure: withEdit }, async (w) => {
+  const { request } = await openCard(w);
+  const { url } = (await w.call('POST', '/v1/people/alice/login', {}, w.key.admin)).body;
+  const form = { 'Content-Type': 'application/x-www-form-urlencoded' };
+  const signed = await w.call('POST', new URL(url).pathname, '', null, form);
+  const session = { Cookie: signed.headers.get('set-cookie').split(';')[0] };
+  const page = (await w.call('GET', `/requests/${request.id}`, undefined, null, session)).text;
+  assert.match(page, /name="arg\.sha"/);
+  const [, token] = /name="form_token" value="([^"]+)"/.exec(page);
+  const fields = new URLSearchParams({ decision: 'edit', form_token: token, 'arg.sha': w.v1 }).toString();
+  const posted = await w.call('POST', `/requests/${request.id}`, fields, null, { ...form, ...session });
+  assert.match(posted.headers.get('location'), /result=checking/);
+  const next = await until(async () => (await w.requests('open')).find((r) => r.tool === 'deploy_frontend' && r.id !== request.id), 'the new version');
+  assert.match((await w.call('GET', `/requests/${next.id}`, undefined, null, session)).text, new RegExp(`Edited by Alice Ng: takes the place of .*request ${request.code}`));
+});
