@@ -160,9 +160,7 @@ bool thread_pause_all(struct app *app, const char *actor, bool pause, struct err
     if (!store_meta_set(&app->store, "paused_all", pause ? "1" : "0", err))
         return false;
     app->paused_all = pause;
-    struct timer_row wake = {.due_at_ms = app->now_ms, .kind = "wake", .ref = "periodic"};
-    if (!pause && (!store_drop_timers(&app->store, "wake", "periodic", err) ||
-                   !store_add_timer(&app->store, &wake, err)))
+    if (!pause && !housekeeping_wake_all(app, err))
         return false;
     log_warn(pause ? "all.paused" : "all.resumed", L_STR("by", actor));
     return true;

@@ -117,6 +117,21 @@ bool app_load(struct app *app, const char *id, struct thread_row *out, struct er
 /* Brings a loaded thread up to date; of its events only the new ones are read. */
 bool app_reload(struct app *app, struct thread_row *row, struct err *err) NODISCARD;
 
+/* ---- housekeeping.c: checkpoints, tidying, looking for missed merges
+ * ------------------------------- */
+
+/* At start: sets the timers of it. */
+bool housekeeping_begin(struct app *app, struct err *err) NODISCARD;
+/* A timer fired; *is_chore: it was one of these, and it was done. */
+bool housekeeping_timer(struct app *app, const struct timer_row *timer, bool *is_chore,
+                        struct err *err) NODISCARD;
+/* All is resumed: every thread that is not over is looked at again. */
+bool housekeeping_wake_all(struct app *app, struct err *err) NODISCARD;
+/* Somebody was sent away: what is not sent again is looked for. */
+bool housekeeping_look_now(struct app *app, struct err *err) NODISCARD;
+/* At stop: no head is left out of the last checkpoints. */
+bool housekeeping_end(struct app *app, struct err *err) NODISCARD;
+
 /* ---- ingress.c: HTTP requests of the core
  * --------------------------------------------------------- */
 

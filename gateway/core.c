@@ -21,10 +21,6 @@ enum {
     WORK_BETWEEN_US = 1000, /* … and how long while letters wait */
     LETTERS_TO_WORK = 4,    /* while letters keep coming they get so much more time than work */
     SLOW_LETTER_US = 50000,
-    CHECKPOINT_MS = 60000,
-    RECONCILE_MS = 600000,
-    TIDY_MS = 24 * 3600000,
-    SLICE_MS = 100,       /* between the slices of a long piece of housekeeping */
     PUT_ASIDE_MS = 60000, /* what cannot go on is tried again then */
     ROOM_MS = 50,         /* how long to wait for room when no call comes back */
     DOWN_FIRST_MS = 250,
@@ -91,11 +87,8 @@ bool app_reload(struct app *app, struct thread_row *row, struct err *err)
 
 /* ---- one piece of work in a savepoint ---------------------------------------------------- */
 
-typedef bool (*work_fn)(struct app *app, void *what, struct err *err);
-
-/* False: it was rolled back alone and err says why. */
-static bool in_savepoint(struct app *app, const char *name, work_fn work, void *what,
-                         struct err *err)
+bool core_in_savepoint(struct app *app, const char *name, core_work work, void *what,
+                       struct err *err)
 {
     int64_t begin_us = clock_monotonic_us();
     struct action **mark = app->actions_end;
@@ -193,18 +186,18 @@ static bool handle_letter(struct app *app, struct letter *letter)
     struct err err = ERR_INIT;
     switch ((enum letter_kind)letter->kind) {
     case LETTER_HTTP:
-        if (in_savepoint(app, "http", handle_http, letter, &err))
+        if (core_in_savepoint(app, "http", handle_http, letter, &err))
             return true;
         if (err.kind == ERR_TRANSIENT)
             break; /* not every sender comes again: once more before it is told to */
         ingress_refuse(app, (struct http_request *)letter, &err);
         return true; /* the sender has its answer */
     case LETTER_REPLY:
-        if (in_savepoint(app, "reply", handle_reply, letter, &err))
+        if (core_in_savepoint(app, "reply", handle_reply, letter, &err))
             return true;
         break;
     case LETTER_COMMAND:
-        if (in_savepoint(app, "command", handle_command, letter, &err))
+        if (core_in_savepoint(app, "command", handle_command, letter, &err))
             return true;
         break;
     case LETTER_RELOAD:
@@ -281,66 +274,18 @@ static bool fire_agent_timer(struct app *app, const struct timer_row *timer, str
     return app_append(app, timer->thread, EVENT_TIMER_FIRED, "system", data, NULL, err);
 }
 
-static bool add_periodic(struct app *app, const char *kind, const char *data, int64_t after_ms,
-                         struct err *err)
-{
-    struct timer_row timer = {
-        .due_at_ms = app->now_ms + after_ms, .kind = kind, .ref = "periodic", .data = data};
-    return store_add_timer(&app->store, &timer, err);
-}
-
-static bool checkpoint(struct app *app, struct err *err)
-{
-    bool more;
-    return store_checkpoint(&app->store, app->a, app->now_ms, err) &&
-           store_needs_checkpoint(&app->store, &more, err) &&
-           add_periodic(app, "checkpoint", NULL, more ? SLICE_MS : CHECKPOINT_MS, err);
-}
-
-static bool tidy(struct app *app, const struct timer_row *timer, struct err *err)
-{
-    const char *at = timer->data == NULL ? "" : timer->data;
-    return store_tidy(&app->store, app->a, app->now_ms, &at, err) &&
-           add_periodic(app, "tidy", at, at == NULL ? TIDY_MS : SLICE_MS, err);
-}
-
-/* All is resumed: every thread that is not over is looked at again. */
-static bool wake_threads(struct app *app, const struct timer_row *timer, struct err *err)
-{
-    const char *at = timer->data == NULL ? "" : timer->data;
-    return store_wake_threads(&app->store, app->a, &at, err) &&
-           (at == NULL || add_periodic(app, "wake", at, SLICE_MS, err));
-}
-
-/* Nothing is left out of the last checkpoints. */
-static bool checkpoint_all(struct app *app, struct err *err)
-{
-    for (bool more = true; more;)
-        if (!store_checkpoint(&app->store, app->a, app->now_ms, err) ||
-            !store_needs_checkpoint(&app->store, &more, err))
-            return false;
-    return true;
-}
-
 static bool work_timer(struct app *app, void *what, struct err *err)
 {
     const struct timer_row *timer = what;
+    bool is_chore;
     if (!store_drop_timer(&app->store, timer->id, err))
         return false;
     if (strcmp(timer->kind, "agent") == 0)
         return fire_agent_timer(app, timer, err);
-    if (strcmp(timer->kind, "checkpoint") == 0)
-        return checkpoint(app, err);
-    if (strcmp(timer->kind, "reconcile") == 0)
-        return tool_sweep(app, err) && tool_reconcile(app, err) &&
-               add_periodic(app, "reconcile", NULL, RECONCILE_MS, err);
-    if (strcmp(timer->kind, "tidy") == 0)
-        return tidy(app, timer, err);
-    if (strcmp(timer->kind, "wake") == 0)
-        return wake_threads(app, timer, err);
     if (strcmp(timer->kind, "held") == 0)
         return edit_waited_long(app, timer, err);
-    return request_timer(app, timer, err);
+    return housekeeping_timer(app, timer, &is_chore, err) &&
+           (is_chore || request_timer(app, timer, err));
 }
 
 static bool end_timer(struct app *app, void *what, struct err *err)
@@ -350,15 +295,16 @@ static bool end_timer(struct app *app, void *what, struct err *err)
 
 /* A piece of due work that fails for another reason than the store would fail for ever: it is put
  * aside, loudly. */
-static bool do_due(struct app *app, const char *name, work_fn work, work_fn put_aside, void *what)
+static bool do_due(struct app *app, const char *name, core_work work, core_work put_aside,
+                   void *what)
 {
     struct err err = ERR_INIT;
-    if (in_savepoint(app, name, work, what, &err))
+    if (core_in_savepoint(app, name, work, what, &err))
         return true;
     log_error("work.failed", L_STR("kind", name), L_STR("why", err.text));
     if (err.kind == ERR_TRANSIENT)
         return false;
-    return in_savepoint(app, name, put_aside, what, &err);
+    return core_in_savepoint(app, name, put_aside, what, &err);
 }
 
 /* How much of a round is left. */
@@ -466,7 +412,7 @@ static bool round_of_letters(struct app *app, struct letter *letters, struct err
     for (struct letter *l = letters; l != NULL; l = l->next)
         if (!handle_letter(app, l))
             return fail(err, ERR_TRANSIENT, "a letter could not be stored");
-    return !app->stopping || checkpoint_all(app, err);
+    return !app->stopping || housekeeping_end(app, err);
 }
 
 /* What people wait for comes first: answers going out, then what came in. */
@@ -475,8 +421,7 @@ static bool round_of_work(struct app *app, struct letter *letters, struct err *e
     struct budget b = {.end_us = clock_monotonic_us() + WORK_US, .pieces = WORK_PER_ROUND};
     (void)letters;
     app->waits_for_room = false;
-    if (app->refused && !(store_drop_timers(&app->store, "reconcile", "periodic", err) &&
-                          add_periodic(app, "reconcile", NULL, 0, err)))
+    if (app->refused && !housekeeping_look_now(app, err))
         return false;
     return do_deliveries(app, &b, err) && do_threads(app, &b, err) && do_timers(app, &b, err) &&
            do_runs(app, &b, err) && do_arrivals(app, &b, err);
@@ -633,13 +578,8 @@ bool core_recover(struct app *app, struct err *err)
     app->actions = NULL;
     app->actions_end = &app->actions;
     bool ok = store_begin(&app->store, err) && read_paused_all(app, err) &&
-              store_drop_timers(&app->store, "checkpoint", "periodic", err) &&
-              store_drop_timers(&app->store, "reconcile", "periodic", err) &&
-              store_drop_timers(&app->store, "tidy", "periodic", err) &&
-              add_periodic(app, "checkpoint", NULL, CHECKPOINT_MS, err) &&
-              add_periodic(app, "tidy", NULL, TIDY_MS / 24, err) &&
-              add_periodic(app, "reconcile", NULL, 0, err) && tool_recover(app, err) &&
-              outbox_recover(app, err) && store_commit(&app->store, err);
+              housekeeping_begin(app, err) && tool_recover(app, err) && outbox_recover(app, err) &&
+              store_commit(&app->store, err);
     if (ok) {
         actions_perform(app);
     } else {

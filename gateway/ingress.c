@@ -288,13 +288,19 @@ static bool drop_unknown_thread(struct app *app, const struct target *target,
                                 struct arrival *arrival, struct err *err)
 {
     const char *thread = NULL;
+    int64_t *waiting;
+    size_t n_waiting = 0;
     if (arrival->kind == ARRIVAL_IGNORED || !arrival->known_threads_only)
         return true;
     if (arrival->in_thread != NULL &&
         !store_thread_of_conversation(&app->store, app->a, target->name, arrival->to,
                                       arrival->in_thread, &thread, err))
         return false;
-    if (thread == NULL)
+    /* What it replies to may be stored and not routed yet: then the router looks again. */
+    if (thread == NULL && arrival->in_thread != NULL &&
+        !store_new_arrivals(&app->store, app->a, 1, &waiting, &n_waiting, err))
+        return false;
+    if (thread == NULL && n_waiting == 0)
         arrival->kind = ARRIVAL_IGNORED;
     return true;
 }

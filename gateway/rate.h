@@ -1,5 +1,5 @@
-/* Counts per key and minute, for refusing what comes too often. Approximate and small: keys share
- * slots by hash. One thread at a time. */
+/* Counts per key and minute, for refusing what comes too often. Small: with very many keys some
+ * share a slot, and then a limit comes early. One thread at a time. */
 #pragma once
 
 #include "gateway/base/defs.h"

@@ -44,6 +44,8 @@ static char *arrival_write(struct arena *a, const struct arrival *in)
         if (*text_member(&copy, arrival_texts[i].offset) != NULL)
             json_set_text(a, j, arrival_texts[i].name,
                           *text_member(&copy, arrival_texts[i].offset));
+    if (in->known_threads_only)
+        json_set_bool(a, j, "known_threads_only", true);
     if (in->data != NULL)
         json_set(a, j, "data", in->data);
     return json_write(a, j);
@@ -53,6 +55,7 @@ static struct arrival arrival_read(struct arena *a, const char *text)
 {
     struct json *j = json_parse_own(a, text);
     struct arrival in = {.kind = (enum arrival_kind)json_int_or(json_get(j, "kind"), 0),
+                         .known_threads_only = json_is_true(json_get(j, "known_threads_only")),
                          .data = json_get(j, "data")};
     for (size_t i = 0; i < COUNT(arrival_texts); i++)
         *text_member(&in, arrival_texts[i].offset) = json_text(json_get(j, arrival_texts[i].name));
@@ -289,6 +292,8 @@ static bool route_message(struct app *app, const char *instance, struct arrival 
         return false;
     if (thread != NULL)
         return join_thread(app, thread, instance, in, err);
+    if (in->known_threads_only)
+        return true;
     const struct route *route = router_find(app, instance, in);
     if (route != NULL)
         return start_by_route(app, route, instance, in, err);

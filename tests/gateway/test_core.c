@@ -3,6 +3,7 @@
 #include "gateway/base/hash.h"
 #include "gateway/base/text.h"
 #include "gateway/builtin.h"
+#include "gateway/core.h"
 #include "gateway/replay.h"
 
 #include <criterion/criterion.h>
@@ -846,6 +847,35 @@ Test(failing_store, leaves_a_decision_undone_or_done_and_never_between)
     world_free(w);
 }
 
+static bool note_and_fail(struct app *app, void *what, struct err *err)
+{
+    struct json *data = json_object(app->a);
+    json_set_text(app->a, data, "text", what);
+    app_forget_command(app, "x_1");
+    return app_append(app, app->config_path, EVENT_NOTE, "system", data, NULL, err) &&
+           (strcmp(what, "good") == 0 || fail(err, ERR_INVALID, "it cannot be"));
+}
+
+Test(failing_letter, leaves_nothing_of_itself_and_all_of_the_others)
+{
+    struct world *w = world_new();
+    struct err err = ERR_INIT;
+    say(w, "U4", "deploy", "1.1");
+    w->app.config_path = the_thread(w).t.id; /* where to write the notes */
+    char good[] = "good", bad[] = "bad";
+    size_t before = events_of(w, EVENT_NOTE);
+    begin(w);
+    MUST(core_in_savepoint(&w->app, "first", note_and_fail, good, &trouble));
+    struct action **end = w->app.actions_end;
+    cr_expect_not(core_in_savepoint(&w->app, "second", note_and_fail, bad, &err));
+    cr_expect_str_eq(err.text, "it cannot be");
+    cr_expect_eq(w->app.actions_end, end, "what it wanted to send is dropped");
+    MUST(core_in_savepoint(&w->app, "third", note_and_fail, good, &trouble));
+    commit(w);
+    cr_expect_eq(events_of(w, EVENT_NOTE) - before, 2);
+    world_free(w);
+}
+
 Test(failing_store, does_all_of_a_message_once)
 {
     struct world *w = world_new();
@@ -1041,7 +1071,7 @@ Test(commands, whose_start_is_held_up_start_later_and_once)
     struct world *w = world_new();
     say(w, "U4", "deploy", "1.1");
     approve_by_two(w);
-    for (int i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 5; i++) {
         end_command(w, COMMAND_HELD_UP, 0, 2); /* the second letter is of an attempt that is over */
         cr_expect_eq(w->n_commands, i + 1, "it waits");
         w->app.now_ms += 10000;
@@ -1235,5 +1265,37 @@ Test(cost, of_a_webhook_a_click_and_a_step_is_few_statements_and_one_wait_for_th
     int64_t vote = cost_of(w, route_one, NULL);
     cr_expect_leq(vote, 15, "%lld", (long long)vote);
     cr_expect_eq(events_of(w, EVENT_VOTE), 1);
+    world_free(w);
+}
+
+/* Both come before the first is routed. */
+Test(routing, keeps_a_reply_to_what_is_stored_and_not_routed_yet)
+{
+    static const char *const events[] = {
+        "\"type\":\"app_mention\",\"user\":\"U4\",\"text\":\"<@UBOT> choose\",\"ts\":\"1.1\"",
+        "\"type\":\"message\",\"user\":\"U4\",\"text\":\"the backend\",\"ts\":\"1.2\","
+        "\"thread_ts\":\"1.1\",\"channel_type\":\"channel\"",
+        "\"type\":\"message\",\"user\":\"U4\",\"text\":\"no concern of ours\",\"ts\":\"1.3\","
+        "\"thread_ts\":\"1.0\",\"channel_type\":\"channel\"",
+    };
+    struct world *w = world_new();
+    for (size_t i = 0; i < COUNT(events); i++) {
+        char *body =
+            arena_printf(&w->keep,
+                         "{\"type\":\"event_callback\",\"team_id\":\"T1\",\"event_id\":"
+                         "\"Ev%zu\",\"event_time\":%lld,\"event\":{%s,\"channel\":\"C1\"}}",
+                         i, (long long)(w->app.now_ms / 1000), events[i]);
+        struct http_request request = signed_request(w, "/slack/events", "application/json", body);
+        begin(w);
+        MUST(ingress_handle(&w->app, &request, &trouble));
+        commit(w);
+    }
+    settle_down(w);
+    cr_expect_eq(events_of(w, EVENT_SLACK_MESSAGE), 2);
+    struct thread_row *list;
+    struct thread_filter any = {.limit = 10};
+    size_t n;
+    MUST(store_list_threads(&w->app.store, &w->keep, &any, &list, &n, &trouble));
+    cr_expect_eq(n, 1);
     world_free(w);
 }

@@ -1,5 +1,6 @@
 #include "gateway/base/hash.h"
 #include "gateway/base/text.h"
+#include "gateway/schema.h"
 #include "gateway/store.h"
 
 #include <criterion/criterion.h>
@@ -801,26 +802,22 @@ Test(store, wakes_threads_by_slices)
 
 Test(store, of_the_first_version_is_brought_up_to_date)
 {
-    struct store s = opened();
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct store s = {.db = db_open(url, DB_WRITE, &trouble)};
     bool is_free;
     int64_t taken;
-    for (int i = 0; i < 3; i++) {
-        struct request_row r = request_row(arena_printf(&a, "r_%d", i), "1", 100 + i);
-        MUST(store_add_request(&s, &r, &trouble));
-    }
-    add_delivery(&s, "d_1", "one", 10);
-    add_delivery(&s, "d_2", "one", 10);
-    /* As the first version left it. */
-    MUST(db_script(s.db,
-                   "DROP INDEX requests_number; ALTER TABLE requests DROP COLUMN number;"
-                   "DROP INDEX deliveries_edit; DROP INDEX tool_runs_due; DROP INDEX "
-                   "threads_agent; DROP INDEX threads_run;"
-                   "DROP INDEX requests_requester; DROP INDEX requests_decided;"
-                   "ALTER TABLE requests DROP COLUMN via;"
-                   "UPDATE deliveries SET state = 'due';"
-                   "UPDATE meta SET value = '1' WHERE key = 'schema'",
-                   &trouble));
+    cr_assert_not_null(s.db, "%s", trouble.text);
+    MUST(store_migrate(&s, MIGRATIONS, 1, &trouble));
+    MUST(db_script(
+        s.db,
+        "INSERT INTO requests (id, code, thread, kind, status, canonical, digest, view, "
+        "raised_at_ms) VALUES ('r_0', '1', 't_a', 'question', 'open', '{}', '', '{}', 100), "
+        "('r_1', '1', 't_a', 'question', 'open', '{}', '', '{}', 101), "
+        "('r_2', '1', 't_a', 'question', 'open', '{}', '', '{}', 102);"
+        "INSERT INTO deliveries (id, channel, message, state, due_at_ms, lane, created_at_ms) "
+        "VALUES ('d_1', 'ops', '{}', 'due', 10, 'one', 1), "
+        "('d_2', 'ops', '{}', 'due', 10, 'one', 1)",
+        &trouble));
     store_close(&s);
     s = opened();
     MUST(store_code_is_free(&s, &a, "1", 100, &is_free, &taken, &trouble));

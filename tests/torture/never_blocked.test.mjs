@@ -11,7 +11,7 @@ const THREADS = isFull ? 100000 : 10000; // in the store already
 const WAITING = isFull ? 1000 : 100; // of them wait for a person
 const AGENTS = 100; // that wait for the model
 const IDLE = { slack: 60, api: 30, page: 30 }; // decisions by each way
-const BUSY = { slack: 220, api: 80, page: 80 };
+const BUSY = { slack: 220, api: 220, page: 220 };
 const MODEL_MS = 30000;
 const CHANNELS = Array.from({ length: 6 }, (_, i) => `C0OPS${i}`);
 const LONGEST_MS = 100; // p99, what is promised of the release build
