@@ -468,35 +468,36 @@ static void act_read(struct situation *s, const struct tool *tool)
     run_tool(s, tool, p.args, NULL);
 }
 
-/* A person changed the arguments of the open request. They are resolved and checked as the model's
- * are; then the old version ends and a new one is asked about. */
-static void act_edit(struct situation *s)
+static void refuse_edit(struct situation *s, const struct proposal *p)
 {
-    const struct tool *tool = NULL;
-    if (s->step == NULL || intent_of(s->agent, s->step->data, &tool) != INTENT_TOOL || tool == NULL)
-        return;
-    struct proposal p = {.of = s->edit,
-                         .tool = tool,
-                         .args = edited_arguments(s, s->edit),
-                         .facts = json_object(s->a)};
-    if (resolve(s, &p) && look_at_place(s, &p)) {
-        struct effect *e = raise_approval(s, &p);
-        e->request = json_text_at(s->edit->data, "request");
-        e->edit = s->edit->seq;
-        return;
-    }
-    if (p.refusal == NULL)
-        return;
     struct effect *e = add(s, EFFECT_APPEND);
     struct json *data = json_object(s->a);
     e->type = EVENT_VOTE_REFUSED;
     json_set(s->a, data, "request", json_get(s->edit->data, "request"));
     json_set_text(s->a, data, "decision", "edit");
     json_set_int(s->a, data, "edit", s->edit->seq);
-    json_set_text(s->a, data, "why", p.refusal);
-    if (p.field != NULL)
-        json_set_text(s->a, data, "field", p.field);
+    json_set_text(s->a, data, "why", p->refusal);
+    if (p->field != NULL)
+        json_set_text(s->a, data, "field", p->field);
     e->data = data;
+}
+
+/* A person changed the arguments of the open request. They are resolved and checked as the model's
+ * are; then the old version ends and a new one is asked about. */
+static void act_edit(struct situation *s)
+{
+    struct proposal p = {
+        .of = s->edit, .args = edited_arguments(s, s->edit), .facts = json_object(s->a)};
+    bool is_tool = s->step != NULL && intent_of(s->agent, s->step->data, &p.tool) == INTENT_TOOL;
+    if (!is_tool || p.tool == NULL) {
+        p.refusal = "this tool is no longer configured";
+    } else if (resolve(s, &p) && look_at_place(s, &p)) {
+        struct effect *e = raise_approval(s, &p);
+        e->request = json_text_at(s->edit->data, "request");
+        e->edit = s->edit->seq;
+    }
+    if (p.refusal != NULL)
+        refuse_edit(s, &p);
 }
 
 static void act_question(struct situation *s)

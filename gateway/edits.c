@@ -327,6 +327,10 @@ bool edit_request(struct app *app, const struct request_row *r, const struct vot
         return request_refuse_vote(app, in, r, VOTE_NOT_ALLOWED, sentence, out, err);
     if (!app_load(app, r->thread, &row, err))
         return false;
+    if (row.t.agent == NULL || config_agent(app->config, row.t.agent) == NULL)
+        return request_refuse_vote(app, in, r, VOTE_INVALID,
+                                   "Its agent is no longer configured: nobody can check a change.",
+                                   out, err);
     if (row.t.paused || app->paused_all)
         return request_refuse_vote(app, in, r, VOTE_INVALID,
                                    "This work is paused: nothing is changed until it resumes.", out,

@@ -370,6 +370,13 @@ Test(edit, is_resolved_and_checked_as_a_proposal_is_and_then_asked_about_anew)
         {"a decision that comes first wins: the change is of no request any more",
          {PROPOSED, EDIT, DECIDED("rejected")},
          "ask the model"},
+        {"a tool that is gone takes no change",
+         {HELLO, ASKED(1), ANSWERED, STEP("{\"intent\":\"gone\"}"),
+          "request_raised system {\"request\":\"r_1\",\"call\":4,\"tool\":\"gone\"}",
+          "vote person:bob {\"request\":\"r_1\",\"decision\":\"edit\",\"arguments\":{}}"},
+         "append vote_refused {\"request\":\"r_1\",\"decision\":\"edit\",\"edit\":6,\"why\":\"this "
+         "tool "
+         "is no longer configured\"}"},
         {"a change of another request is none of ours",
          {PROPOSED, "vote person:bob {\"request\":\"r_9\",\"decision\":\"edit\",\"arguments\":{}}"},
          ""},

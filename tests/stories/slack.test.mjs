@@ -29,6 +29,7 @@ async function openCard(w) {
 
 story(test, 'An edit ends the old request and asks anew; what runs is the new version, approved by somebody else', { configure: withEdit }, async (w) => {
   const { good, request, message } = await openCard(w);
+  assert.match(w.slack.words(message), new RegExp(`https://github.com/acme/shop/compare/${w.v1}\\.\\.\\.${good}\\|compare them`));
   const view = await openEdit(w, ALICE, message);
   assert.equal(view.view.blocks.find((b) => b.block_id === 'arg.sha').element.initial_value, good, 'the form shows what is proposed');
 
