@@ -82,8 +82,8 @@ async function start(folder, port) {
 
 async function load(port, connections, signed, rate = 0, time = seconds) {
   const { stdout } = await run(join(tools, 'load'), [port, time, connections, secret, signed, rate].map(String));
-  const [rate, p50, p99, errors] = stdout.trim().split(' ').map(Number);
-  return { rate, p50: p50 / 1000, p99: p99 / 1000, errors };
+  const [reached, p50, p99, errors] = stdout.trim().split(' ').map(Number);
+  return { rate: reached, p50: p50 / 1000, p99: p99 / 1000, errors };
 }
 
 const api = async (port, method, path, body) => {
