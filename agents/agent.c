@@ -193,14 +193,16 @@ static bool follow_answer(struct situation *s)
 
 /* ---- the switch over intents ------------------------------------------------------------- */
 
-/* The newest note of this step about a fact: *looking says that it was asked for. */
-static const struct json *fact(const struct situation *s, const char *key, bool *looking)
+/* The newest note about a fact that this event (a step, a person's change) needs: *looking says
+ * that it was asked for. */
+static const struct json *fact(const struct situation *s, const struct event *of, const char *key,
+                               bool *looking)
 {
     const struct json *found = NULL;
     *looking = false;
     for (size_t i = 0; i < s->thread->n_events; i++) {
         const struct event *e = &s->thread->events[i];
-        if (e->type != EVENT_NOTE || !event_is_of(e, s->step))
+        if (e->type != EVENT_NOTE || !event_is_of(e, of))
             continue;
         if (text_eq(json_text_at(e->data, "looking_up"), key))
             *looking = true;
@@ -211,15 +213,15 @@ static const struct json *fact(const struct situation *s, const char *key, bool 
 }
 
 /* The fact, or NULL: it is asked for, or was just asked for. */
-static const struct json *need(struct situation *s, const char *key)
+static const struct json *need(struct situation *s, const struct event *of, const char *key)
 {
     bool looking;
-    const struct json *known = fact(s, key, &looking);
+    const struct json *known = fact(s, of, key, &looking);
     s->looking_up = s->looking_up || known == NULL;
     if (known == NULL && !looking) {
         struct effect *e = add(s, EFFECT_LOOK_UP);
         e->key = key;
-        e->call = s->step->seq;
+        e->call = of->seq;
     }
     return known;
 }
@@ -264,61 +266,74 @@ static bool is_named_in_thread(const struct situation *s, const char *sha)
     return false;
 }
 
-/* The ref argument becomes 40 hex digits, then every pattern is checked. *sha is "" where the tool
- * has none. False: not yet, or refused. */
-static bool resolve(struct situation *s, const struct tool *tool, struct json *args,
-                    struct json *facts, const char **sha)
+/* A call on its way to people: whose it is, what is known about it, and why it is refused. */
+struct proposal {
+    const struct event *of; /* the step, or the vote that changed it */
+    const struct tool *tool;
+    struct json *args, *facts;
+    const char *sha;     /* "" where the tool has no ref */
+    const char *refusal; /* NULL: none */
+    const char *field;   /* the argument that the refusal is about, or NULL */
+};
+
+static bool refuse_proposal(struct proposal *p, const char *field, const char *sentence)
 {
-    const char *ref = tool->target.ref,
-               *given = ref == NULL ? NULL : json_text(json_get(args, ref));
-    struct err err = ERR_INIT;
-    *sha = "";
-    if (given != NULL) {
-        const struct json *resolved = need(s, arena_printf(s->a, "git.resolve:%s", given));
-        if (resolved == NULL)
-            return false;
-        *sha = json_text_at(resolved, "value.sha");
-        if (*sha == NULL) {
-            refuse_step(s, s->step,
-                        arena_printf(s->a, "%s: %s", ref,
-                                     json_text_or(resolved, "error", "it names no commit")));
-            return false;
-        }
-        json_set_text(s->a, args, ref, *sha);
-        json_set_text(s->a, facts, "given", given);
-        json_set(s->a, facts, "commit", json_get(resolved, "value"));
-    }
-    if (json_schema_validate(tool_schema(s->a, tool, false), args, tool->name, &err))
-        return true;
-    refuse_step(s, s->step, arena_strdup(s->a, err.text));
+    p->refusal = sentence;
+    p->field = field;
     return false;
 }
 
-/* What the card says about the place: what runs there, what changes. False: not yet, or refused. */
-static bool look_at_place(struct situation *s, const struct tool *tool, const char *sha,
-                          struct json *facts)
+/* The ref argument becomes 40 hex digits, then every pattern is checked. False: not yet, or
+ * refused. */
+static bool resolve(struct situation *s, struct proposal *p)
 {
+    const char *ref = p->tool->target.ref,
+               *given = ref == NULL ? NULL : json_text(json_get(p->args, ref));
+    struct err err = ERR_INIT;
+    p->sha = "";
+    if (given != NULL) {
+        const struct json *resolved = need(s, p->of, arena_printf(s->a, "git.resolve:%s", given));
+        if (resolved == NULL)
+            return false;
+        p->sha = json_text_at(resolved, "value.sha");
+        if (p->sha == NULL)
+            return refuse_proposal(
+                p, ref,
+                arena_printf(s->a, "%s: %s", ref,
+                             json_text_or(resolved, "error", "it names no commit")));
+        json_set_text(s->a, p->args, ref, p->sha);
+        json_set_text(s->a, p->facts, "given", given);
+        json_set(s->a, p->facts, "commit", json_get(resolved, "value"));
+    }
+    return json_schema_validate(tool_schema(s->a, p->tool, false), p->args, p->tool->name, &err) ||
+           refuse_proposal(p, NULL, arena_strdup(s->a, err.text));
+}
+
+/* What the card says about the place: what runs there, what changes. False: not yet, or refused. */
+static bool look_at_place(struct situation *s, struct proposal *p)
+{
+    const struct tool *tool = p->tool;
     if (tool->target.environment == NULL)
         return true;
     const char *component = tool->target.component == NULL ? "all" : tool->target.component;
     const struct json *place = need(
-        s, arena_printf(s->a, "deploy.place:%s/%s/%s", tool->target.environment, component, sha));
+        s, p->of,
+        arena_printf(s->a, "deploy.place:%s/%s/%s", tool->target.environment, component, p->sha));
     if (place == NULL)
         return false;
     const char *refusal = json_text_at(place, "value.refused");
-    if (refusal != NULL && !tool->target.rollback) {
-        refuse_step(s, s->step, refusal);
-        return false;
-    }
-    json_set(s->a, facts, "place", json_get(place, "value"));
+    if (refusal != NULL && !tool->target.rollback)
+        return refuse_proposal(p, tool->target.ref, refusal);
+    json_set(s->a, p->facts, "place", json_get(place, "value"));
     const char *current = json_text_at(place, "value.current");
-    if (current == NULL || *sha == '\0' || strcmp(current, sha) == 0)
+    if (current == NULL || *p->sha == '\0' || strcmp(current, p->sha) == 0)
         return true;
-    const struct json *compare = need(s, arena_printf(s->a, "git.compare:%s...%s", current, sha));
+    const struct json *compare =
+        need(s, p->of, arena_printf(s->a, "git.compare:%s...%s", current, p->sha));
     if (compare == NULL)
         return false;
     if (json_get(compare, "value") != NULL)
-        json_set(s->a, facts, "compare", json_get(compare, "value"));
+        json_set(s->a, p->facts, "compare", json_get(compare, "value"));
     return true;
 }
 
@@ -368,7 +383,7 @@ static bool still_names_it(struct situation *s, const struct tool *tool)
                           : json_text(json_get(json_get(raised, "arguments"), tool->target.ref));
     if (given == NULL || sha == NULL || text_starts(sha, given))
         return true;
-    const struct json *now = need(s, arena_printf(s->a, "git.again:%s", given));
+    const struct json *now = need(s, s->step, arena_printf(s->a, "git.again:%s", given));
     if (now == NULL)
         return false;
     if (text_eq(json_text_at(now, "value.sha"), sha))
@@ -377,6 +392,26 @@ static bool still_names_it(struct situation *s, const struct tool *tool)
                 arena_printf(s->a, "%s no longer names the approved commit %.7s, so it did not run",
                              given, sha));
     return false;
+}
+
+static struct json *edited_arguments(struct situation *s, const struct event *edit)
+{
+    struct json *args = json_object(s->a);
+    JSON_EACH(member, json_get(edit->data, "arguments"))
+    {
+        json_set(s->a, args, member->key, member);
+    }
+    return args;
+}
+
+static struct effect *raise_approval(struct situation *s, const struct proposal *p)
+{
+    struct effect *e = add(s, EFFECT_RAISE_APPROVAL);
+    e->tool = p->tool;
+    e->call = s->step->seq;
+    e->data = p->args;
+    e->facts = p->facts;
+    return e;
 }
 
 /* A tool that acts: resolve, ask, and only once approved: run. */
@@ -397,33 +432,72 @@ static void act_write(struct situation *s, const struct tool *tool)
             arena_printf(s->a, "%s cannot run in this version: choose another step", tool->name));
         return;
     }
-    struct json *args = arguments_of(s), *facts = json_object(s->a);
-    const char *sha;
-    if (!resolve(s, tool, args, facts, &sha) || !look_at_place(s, tool, sha, facts))
-        return;
-    if (*sha != '\0')
-        json_set_bool(s->a, facts, "named", is_named_in_thread(s, sha));
-    if (text_eq(tool->needs, "nobody")) {
-        run_tool(s, tool, args, NULL);
+    struct proposal p = {
+        .of = s->step, .tool = tool, .args = arguments_of(s), .facts = json_object(s->a)};
+    if (s->edited != NULL) { /* only between the old version's end and the new one's beginning */
+        p.of = s->edited;
+        p.args = edited_arguments(s, s->edited);
+    }
+    if (!resolve(s, &p) || !look_at_place(s, &p)) {
+        if (p.refusal != NULL)
+            refuse_step(s, s->step, p.refusal);
         return;
     }
-    struct effect *e = add(s, EFFECT_RAISE_APPROVAL);
-    e->tool = tool;
-    e->call = s->step->seq;
-    e->data = args;
-    e->facts = facts;
+    if (*p.sha != '\0' && s->edited == NULL)
+        json_set_bool(s->a, p.facts, "named", is_named_in_thread(s, p.sha));
+    if (text_eq(tool->needs, "nobody")) {
+        run_tool(s, tool, p.args, NULL);
+        return;
+    }
+    raise_approval(s, &p);
 }
 
 /* A ref is resolved for a reading tool too: the model may give any, the pattern is checked after.
  */
 static void act_read(struct situation *s, const struct tool *tool)
 {
-    struct json *args = arguments_of(s);
-    const char *sha;
-    if (has_started(s) ||
-        (tool->target.ref != NULL && !resolve(s, tool, args, json_object(s->a), &sha)))
+    struct proposal p = {
+        .of = s->step, .tool = tool, .args = arguments_of(s), .facts = json_object(s->a)};
+    if (has_started(s))
         return;
-    run_tool(s, tool, args, NULL);
+    if (tool->target.ref != NULL && !resolve(s, &p)) {
+        if (p.refusal != NULL)
+            refuse_step(s, s->step, p.refusal);
+        return;
+    }
+    run_tool(s, tool, p.args, NULL);
+}
+
+static void refuse_edit(struct situation *s, const struct proposal *p)
+{
+    struct effect *e = add(s, EFFECT_APPEND);
+    struct json *data = json_object(s->a);
+    e->type = EVENT_VOTE_REFUSED;
+    json_set(s->a, data, "request", json_get(s->edit->data, "request"));
+    json_set_text(s->a, data, "decision", "edit");
+    json_set_int(s->a, data, "edit", s->edit->seq);
+    json_set_text(s->a, data, "why", p->refusal);
+    if (p->field != NULL)
+        json_set_text(s->a, data, "field", p->field);
+    e->data = data;
+}
+
+/* A person changed the arguments of the open request. They are resolved and checked as the model's
+ * are; then the old version ends and a new one is asked about. */
+static void act_edit(struct situation *s)
+{
+    struct proposal p = {
+        .of = s->edit, .args = edited_arguments(s, s->edit), .facts = json_object(s->a)};
+    bool is_tool = s->step != NULL && intent_of(s->agent, s->step->data, &p.tool) == INTENT_TOOL;
+    if (!is_tool || p.tool == NULL) {
+        p.refusal = "this tool is no longer configured";
+    } else if (resolve(s, &p) && look_at_place(s, &p)) {
+        struct effect *e = raise_approval(s, &p);
+        e->request = json_text_at(s->edit->data, "request");
+        e->edit = s->edit->seq;
+    }
+    if (p.refusal != NULL)
+        refuse_edit(s, &p);
 }
 
 static void act_question(struct situation *s)
@@ -554,6 +628,11 @@ size_t agent_next(const struct agent *agent, const struct thread *thread, int64_
     struct situation s = situation_of(agent, thread, now_ms, a, out);
     if (thread->paused || (s.finished > 0 && s.newest_message < s.finished))
         return 0;
+    if (s.edit != NULL) { /* somebody waits for it before the form */
+        act_edit(&s);
+        if (s.count > 0)
+            return s.count;
+    }
     if (prefetch(&s) || s.model_under_way)
         return s.count;
     if (s.open != NULL && json_get(s.open->data, "about") != NULL)

@@ -55,8 +55,9 @@ enum effect_kind {
     EFFECT_LOOK_UP,  /* `key` ("git.resolve:main", "git.compare:A...B") → note {fact: key, …} */
     EFFECT_RUN_TOOL, /* `tool` with `data` (its arguments), `call`, `request` → tool_started,
                         tool_finished */
-    EFFECT_RAISE_APPROVAL, /* `tool`, `data` (resolved arguments), `call`, `facts` → request_raised
-                            */
+    EFFECT_RAISE_APPROVAL, /* `tool`, `data` (resolved arguments), `call`, `facts` → request_raised;
+                              with `edit` it takes the place of `request`, which a person changed →
+                              request_decided {outcome: cancelled, edit}, request_raised */
     EFFECT_RAISE_QUESTION, /* `data` {question, context, options}, `call`, `about` → request_raised
                             */
     EFFECT_CANCEL_REQUEST, /* `request`, `text` (by what) → request_decided {outcome: cancelled} */
@@ -72,7 +73,9 @@ struct effect {
     const char *key;         /* LOOK_UP */
     const struct tool *tool; /* RUN_TOOL, RAISE_APPROVAL */
     int64_t call;            /* the step's seq; 0: a prefetch, or no step */
-    const char *request; /* RUN_TOOL: what signed it off, NULL: nothing had to; CANCEL_REQUEST */
+    int64_t edit;            /* RAISE_APPROVAL: the seq of the vote that changed it; 0: none did */
+    const char *request;     /* RUN_TOOL: what signed it off, NULL: nothing had to; CANCEL_REQUEST;
+                                RAISE_APPROVAL with `edit` */
     const char
         *about; /* RAISE_QUESTION: "limit:steps", "errors", "unknown:CALL"; NULL: the model's own */
     const char *agent; /* HAND_OVER */

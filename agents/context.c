@@ -155,7 +155,8 @@ static void add_value(struct strbuf *b, const struct json *j, int indent)
 /* Without the keys of our own events that are for us and not for a model. */
 static const struct json *for_model(struct arena *a, const struct event *e)
 {
-    static const char *const ours[] = {"call", "prefetch", "run", "not_started", "request"};
+    static const char *const ours[] = {"call",    "prefetch", "run",        "not_started",
+                                       "request", "edit",     "edited_into"};
     const struct json *data = e->data;
     for (size_t i = 0; !event_is_message(e->type) && i < COUNT(ours); i++)
         data = json_without(a, data, ours[i]);

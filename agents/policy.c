@@ -194,6 +194,8 @@ struct ballot {
     const struct policy *policy;
     const struct people *people;
     const char *requester;
+    const char *const *editors;
+    size_t n_editors;
     const struct vote *votes;
     size_t n_votes;
     int64_t age_ms; /* of the request */
@@ -219,9 +221,23 @@ static bool is_requester(const struct ballot *b, const char *person)
     return b->requester != NULL && strcmp(b->requester, person) == 0;
 }
 
+static bool is_editor(const char *const *editors, size_t n, const char *person)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(editors[i], person) == 0)
+            return true;
+    return false;
+}
+
+/* Who asked for it, or changed what was asked for. */
+static bool is_behind_it(const struct ballot *b, const char *person)
+{
+    return is_requester(b, person) || is_editor(b->editors, b->n_editors, person);
+}
+
 static bool has_approved(const struct ballot *b, const char *person)
 {
-    if (b->policy->not_requester && is_requester(b, person))
+    if (b->policy->not_requester && is_behind_it(b, person))
         return false;
     const struct vote *vote = last_vote(b, person);
     return b->everybody || (vote != NULL && vote->approve);
@@ -289,7 +305,7 @@ static int64_t count_rejections(const struct ballot *b)
         const struct person *person = &b->people->list[i];
         const struct vote *vote = last_vote(b, person->id);
         n += vote != NULL && !vote->approve &&
-             (is_requester(b, person->id) || names(&b->policy->approve, person, b->age_ms));
+             (is_behind_it(b, person->id) || names(&b->policy->approve, person, b->age_ms));
     }
     return n;
 }
@@ -299,6 +315,8 @@ enum verdict policy_verdict(const struct matter *m, const struct vote *votes, si
     struct ballot b = {.policy = m->policy,
                        .people = m->people,
                        .requester = m->requester,
+                       .editors = m->editors,
+                       .n_editors = m->n_editors,
                        .votes = votes,
                        .n_votes = n_votes,
                        .age_ms = age_of(m->raised_at_ms, m->now_ms)};
@@ -385,11 +403,14 @@ bool policy_may_vote(const struct matter *m, const char *person, bool approve, s
     const struct person *voter = person_by_id(m->people, person);
     if (voter == NULL)
         return refuse_stranger(m->policy, m->people, verb, age_ms, err);
-    bool own = text_eq(m->requester, person);
+    bool edited = is_editor(m->editors, m->n_editors, person);
+    bool own = text_eq(m->requester, person) || edited;
     if (own && !approve)
         return true;
     if (!names(&m->policy->approve, voter, age_ms))
         return refuse(m->policy, m->people, voter, verb, age_ms, err);
+    if (edited && m->policy->not_requester)
+        return fail(err, ERR_DENIED, "you changed it yourself: somebody else must approve it");
     if (own && m->policy->not_requester)
         return fail(err, ERR_DENIED, "you asked for it yourself: somebody else must approve it");
     return true;
@@ -447,6 +468,26 @@ const struct person *policy_stuck_requester(const struct policy *policy,
         if (!everybody_meets(policy, people, people->list[i].id, &policy->approve))
             return &people->list[i];
     return NULL;
+}
+
+bool policy_can_still_be_met(const struct matter *m, struct err *err)
+{
+    struct ballot b = {.policy = m->policy,
+                       .people = m->people,
+                       .requester = m->requester,
+                       .editors = m->editors,
+                       .n_editors = m->n_editors,
+                       .age_ms = INT64_MAX,
+                       .everybody = true};
+    return is_met(&b, &m->policy->approve) ||
+           fail(err, ERR_DENIED,
+                "nobody would be left to approve it: who changes a request cannot approve it");
+}
+
+int64_t policy_votes_needed(const struct policy *policy)
+{
+    const struct rule *rule = &policy->approve;
+    return rule->after_ms > 0 || rule->n_parts > 0 ? 0 : needed(rule);
 }
 
 static bool signs_alone(const struct ballot *b, const struct rule *rule)

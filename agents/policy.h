@@ -61,6 +61,8 @@ struct matter {
     const struct people *people;
     const char *requester; /* a person id, or NULL */
     int64_t raised_at_ms, now_ms;
+    const char *const *editors; /* people who changed what is voted on: requesters of it, too */
+    size_t n_editors;
 };
 
 /* The one place that counts votes. Of several votes of one person the last counts. Votes of people
@@ -79,6 +81,14 @@ int64_t policy_next_change_ms(const struct policy *policy, int64_t raised_at_ms,
  * asked for it yourself". Who may approve may reject; the requester may always reject. */
 bool policy_may_vote(const struct matter *matter, const char *person, bool approve,
                      struct err *err);
+
+/* Could enough people still approve it, when all who may do? False with a sentence: who asked for
+ * it and who changed it are all there are. */
+bool policy_can_still_be_met(const struct matter *matter, struct err *err) NODISCARD;
+
+/* How many people have to approve, where the rule is as simple as that: one role or one person. 0:
+ * it is not. */
+int64_t policy_votes_needed(const struct policy *policy);
 
 /* Can this policy ever be met by these people? For `signoff check`. */
 bool policy_can_be_met(const struct policy *policy, const struct people *people, struct err *err);

@@ -73,6 +73,33 @@ static bool is_own_request(const struct event *e)
     return json_int_or(json_get(e->data, "call"), 0) > 0 || json_get(e->data, "about") != NULL;
 }
 
+static bool is_edit(const struct event *e)
+{
+    return e != NULL && json_get(e->data, "edit") != NULL;
+}
+
+static const struct event *event_by_seq(const struct thread *t, int64_t seq)
+{
+    for (size_t i = 0; i < t->n_events; i++)
+        if (t->events[i].seq == seq)
+            return &t->events[i];
+    return NULL;
+}
+
+/* A person's change counts for the request that was open when it was made. */
+static void fold_vote(struct situation *s, const struct event *e)
+{
+    if (e->type == EVENT_VOTE_REFUSED) {
+        if (is_edit(e) && s->edit != NULL &&
+            json_int_or(json_get(e->data, "edit"), 0) == s->edit->seq)
+            s->edit = NULL;
+    } else if (text_eq(json_text_at(e->data, "decision"), "edit") && s->open != NULL &&
+               s->edit == NULL &&
+               text_eq(json_text_at(e->data, "request"), json_text_at(s->open->data, "request"))) {
+        s->edit = e;
+    }
+}
+
 static void fold_request(struct situation *s, const struct event *e)
 {
     if (!is_own_request(e))
@@ -82,6 +109,11 @@ static void fold_request(struct situation *s, const struct event *e)
         return;
     }
     s->open = NULL;
+    s->edit = NULL;
+    if (is_edit(e) && event_is_of(e, s->step)) { /* the same call goes on with other arguments */
+        s->edited = event_by_seq(s->thread, json_int_or(json_get(e->data, "edit"), 0));
+        return;
+    }
     if (json_get(e->data, "about") != NULL)
         s->about = e;
     if (event_is_of(e, s->step)) {
@@ -99,6 +131,7 @@ static void fold_step(struct situation *s, const struct event *e)
     if (intent_of(s->agent, e->data, NULL) == INTENT_KEEP_WAITING)
         return;
     s->step = e;
+    s->edited = NULL;
     /* An answer that came after the thread had ended is no work of what goes on later. */
     s->step_settled = s->finished > s->asked_seq;
     s->decided = NULL;
@@ -124,13 +157,14 @@ static void fold_tool(struct situation *s, const struct event *e)
         s->unknown = e;
 }
 
-/* A request that our own newer step cancelled is no news to us. */
+/* A request that our own newer step cancelled, or that a person's change of it replaced, is no news
+ * to us: the call goes on. */
 static bool is_news(const struct event *e)
 {
     if (!event_is_for_agent(e->type) || e->type == EVENT_STEP)
         return false;
     return !(e->type == EVENT_REQUEST_DECIDED && event_ended(e, "cancelled") &&
-             text_starts(e->actor, "agent:"));
+             (text_starts(e->actor, "agent:") || is_edit(e)));
 }
 
 static void fold_one(struct situation *s, const struct event *e)
@@ -147,6 +181,8 @@ static void fold_one(struct situation *s, const struct event *e)
         fold_step(s, e);
     else if (e->type == EVENT_TOOL_STARTED || e->type == EVENT_TOOL_FINISHED)
         fold_tool(s, e);
+    else if (e->type == EVENT_VOTE || e->type == EVENT_VOTE_REFUSED)
+        fold_vote(s, e);
     else if (e->type == EVENT_REQUEST_RAISED || e->type == EVENT_REQUEST_DECIDED)
         fold_request(s, e);
     else if (e->type == EVENT_STEP_REFUSED) {

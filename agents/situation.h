@@ -26,7 +26,9 @@ struct situation {
     const struct event *decided; /* of the current step: request_decided */
     const struct event *unknown; /* tool_finished of unknown outcome that nobody was asked about */
     const struct event *about;   /* newest request_decided with `about`, not acted on */
-    int running;                 /* tools */
+    const struct event *edit;   /* a person's change of the open request that waits for its check */
+    const struct event *edited; /* the change that the current step's call was made anew with */
+    int running;                /* tools */
     int64_t steps, tokens, model_ms, asked_at_ms;
     double cost;
     int64_t asked_seq; /* the newest model call itself */

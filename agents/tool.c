@@ -22,6 +22,20 @@ const struct tool_arg *tool_arg_by_name(const struct tool *tool, const char *nam
     return NULL;
 }
 
+const struct json *tool_arg_read(struct arena *a, const struct tool_arg *arg,
+                                 const struct json *value)
+{
+    const char *text = json_text(value);
+    struct json *parsed = NULL;
+    if (value->type == JSON_NULL || (text != NULL && *text == '\0' && arg->optional))
+        return NULL;
+    if (text == NULL || arg->type == ARG_STRING)
+        return value;
+    if (!json_parse(a, span_of(text), 0, &parsed, NULL))
+        return value; /* the schema says what it should have been */
+    return parsed;
+}
+
 const char *arg_type_name(enum arg_type type)
 {
     switch (type) {

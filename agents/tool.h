@@ -59,6 +59,11 @@ enum { TOOL_TEXT_MAX = 4000 }; /* characters in a string argument whose max_leng
 const struct tool *tool_by_name(const struct tool *tools, size_t n, const char *name);
 const struct tool_arg *tool_arg_by_name(const struct tool *tool, const char *name);
 
+/* A value as a person gave it: text out of a form becomes what the argument wants, where it can; an
+ * empty text is no value for an optional one. NULL: no value. */
+const struct json *tool_arg_read(struct arena *a, const struct tool_arg *arg,
+                                 const struct json *value);
+
 /* The words of the configuration: "string", "integer", "number", "boolean". */
 const char *arg_type_name(enum arg_type type);
 

@@ -24,6 +24,9 @@ enum arrival_kind {
     ARRIVAL_EVENT,    /* a system's event (a merge) */
     ARRIVAL_DECISION, /* a vote or an answer */
     ARRIVAL_ASK_FORM, /* a click that wants a form (reject with a reason): stored, then `live` */
+    ARRIVAL_COMMAND,  /* words for a route or for us, answered at once (answer_command) */
+    ARRIVAL_SEARCH,   /* choices of `request` that match `query`, answered at once, not stored */
+    ARRIVAL_HOME,     /* a person opened their page: it is made anew */
 };
 
 /* What a webhook says, once verified. Everything lives in the arena of receive(). */
@@ -33,15 +36,18 @@ struct arrival {
     const char *keys[3]; /* de-duplication keys, NULL-terminated; any that is known: seen before */
     const char *type;    /* the event's type: "slack_message", "github_pull_request" */
     const char *sender;  /* identity: "slack:U024BE7LH", "github:dex" */
-    const char *when;    /* MESSAGE: mention | direct_message | command | message; EVENT:
+    const char *when;    /* MESSAGE: mention | direct_message | command | shortcut | message; EVENT:
                             "pull_request.merged" */
     const char *repo, *base;    /* EVENT: what routes match on; else NULL */
     const char *to, *in_thread; /* where an answer goes; together the conversation */
     bool known_threads_only;    /* drop it unless it continues a conversation of ours */
     const struct json *data;    /* the event's data */
     const char *request;        /* DECISION, ASK_FORM: request id ("r_…") or code ("4821") */
-    const char *decision;       /* approve | reject | answer */
+    const char *decision;       /* approve | reject | answer | edit; of an ASK_FORM: for what */
     const char *comment, *answer;
+    const char *query;               /* SEARCH: what was typed */
+    const char *hold;                /* DECISION: the HTTP answer waits until it is known what
+                                        becomes of it; names that wait. NULL: it does not */
     const char *trigger;             /* what opens a form (Slack's trigger_id), or NULL */
     const char *shown_at;            /* external id of the card that was clicked, or NULL */
     int status;                      /* HTTP answer: 0 = 200 */
@@ -92,11 +98,36 @@ struct receipt {
 
 /* The answer to a live click: not a delivery, never retried. */
 struct live {
-    enum { LIVE_TELL, LIVE_REJECT_FORM, LIVE_ANSWER_FORM } kind;
-    const char *to, *in_thread, *user; /* TELL: seen by that user alone */
+    enum {
+        LIVE_TELL,
+        LIVE_REJECT_FORM,
+        LIVE_ANSWER_FORM,
+        LIVE_CHOICE_FORM, /* one of many, by a search */
+        LIVE_EDIT_FORM,   /* `fields`: the arguments that may be changed */
+    } kind;
+    const char *to, *in_thread, *user; /* TELL: seen by that user alone; to NULL: directly */
     const char *text;
+    const struct json *fields; /* [{name, description, value, choices, max_length, optional}] */
     const char *trigger, *request_id, *title; /* forms */
     const char *shown_at;
+};
+
+/* What a search has found, best first. */
+struct suggestion {
+    const char *label;
+    int64_t number; /* among the choices */
+};
+struct suggestions {
+    const char *request;
+    struct suggestion *list;
+    size_t n;
+};
+
+/* What became of a form whose answer was held back. */
+struct form_outcome {
+    enum { FORM_DONE, FORM_REFUSED, FORM_SLOW } kind;
+    const char *field;    /* REFUSED: the argument that is wrong */
+    const char *sentence; /* REFUSED, SLOW: for the person */
 };
 
 struct channel_ops {
@@ -122,6 +153,14 @@ struct channel_ops {
     /* Live answers; NULL: none. */
     bool (*live)(const void *settings, struct arena *a, const struct live *live, struct wire *out,
                  struct err *err);
+    /* The HTTP answer to a form whose arrival said `hold`; NULL: empty. */
+    void (*form_answer)(struct arena *a, const struct form_outcome *outcome,
+                        const char **content_type, const char **body);
+    /* The HTTP answers to a command and to a search; NULL: empty. `msg` is a text. */
+    void (*answer_command)(struct arena *a, const struct message *msg, const char **content_type,
+                           const char **body);
+    void (*answer_search)(struct arena *a, const struct suggestions *found,
+                          const char **content_type, const char **body);
 };
 
 extern const struct channel_ops slack_channel; /* channels/slack.c */

@@ -57,12 +57,6 @@ static bool verify(const void *settings, const struct webhook *in, struct err *e
 
 /* ---- receive: events ------------------------------------------------------------------------- */
 
-static bool ignore(struct arrival *out, const char *why)
-{
-    *out = (struct arrival){.kind = ARRIVAL_IGNORED, .ignored_why = why};
-    return true;
-}
-
 /* Loop prevention: our own posts, other bots', edits, joins. */
 static const char *why_not_a_person(const struct slack_settings *s, const struct json *event)
 {
@@ -124,7 +118,7 @@ static bool receive_message(const struct slack_settings *s, struct arena *a,
     bool mention = text_eq(json_text_at(event, "type"), "app_mention");
     bool direct = text_eq(json_text_at(event, "channel_type"), "im");
     if (why != NULL)
-        return ignore(out, why);
+        return slack_ignore(out, why);
     if (channel == NULL || ts == NULL || id == NULL)
         return fail(err, ERR_INVALID, "event: channel, ts and event_id are required");
     *out = (struct arrival){
@@ -146,6 +140,30 @@ static bool receive_message(const struct slack_settings *s, struct arena *a,
     return true;
 }
 
+/* ---- receive: the rest ------------------------------------------------------------------- */
+
+/* When a person opens their page with us: it is made anew. The messages tab beside it is a
+ * conversation like others. */
+static bool receive_home(struct arena *a, const struct json *envelope, struct arrival *out,
+                         struct err *err)
+{
+    const char *user = json_text_at(envelope, "event.user");
+    const char *id = json_text_at(envelope, "event_id");
+    if (!text_eq(json_text_or(envelope, "event.tab", "home"), "home"))
+        return slack_ignore(out, "another_tab");
+    if (user == NULL || id == NULL)
+        return fail(err, ERR_INVALID, "event: user and event_id are required");
+    struct json *data = json_object(a);
+    if (json_text_at(envelope, "event.view.hash") != NULL)
+        json_set_text(a, data, "hash", json_text_at(envelope, "event.view.hash"));
+    *out = (struct arrival){.kind = ARRIVAL_HOME,
+                            .sender = arena_printf(a, "slack:%s", user),
+                            .to = user,
+                            .data = data};
+    out->keys[0] = arena_printf(a, "event:%s", id);
+    return true;
+}
+
 static bool receive_event(const struct slack_settings *s, struct arena *a, const struct webhook *in,
                           struct arrival *out, struct err *err)
 {
@@ -157,131 +175,18 @@ static bool receive_event(const struct slack_settings *s, struct arena *a, const
     if (strcmp(type, "url_verification") == 0) {
         struct json *answer = json_object(a);
         json_set_text(a, answer, "challenge", json_text_or(envelope, "challenge", ""));
-        ignore(out, "url_verification");
+        slack_ignore(out, "url_verification");
         out->content_type = "application/json";
         out->body = json_write(a, answer);
         return true;
     }
     if (strcmp(type, "event_callback") != 0)
-        return ignore(out, "unknown_envelope");
+        return slack_ignore(out, "unknown_envelope");
     if (strcmp(inner, "app_mention") == 0 || strcmp(inner, "message") == 0)
         return receive_message(s, a, envelope, json_get(envelope, "event"), out, err);
-    return ignore(out, "unknown_event");
-}
-
-/* ---- receive: clicks and forms -----------------------------------------------------------------
- */
-
-static const char *place_of_click(struct arena *a, const struct json *payload, struct arrival *out)
-{
-    const char *channel = json_text_at(payload, "container.channel_id");
-    const char *ts = json_text_at(payload, "container.message_ts");
-    const char *thread = json_text_at(payload, "message.thread_ts");
-    if (channel == NULL)
-        channel = json_text_at(payload, "channel.id");
-    if (thread == NULL)
-        thread = json_text_at(payload, "container.thread_ts");
-    out->to = channel;
-    out->in_thread = thread == NULL ? ts : thread;
-    return channel == NULL || ts == NULL ? NULL : arena_printf(a, "%s:%s", channel, ts);
-}
-
-/* "r_…:3" → the request and which of its choices. */
-static void read_choice(struct arena *a, const char *value, struct arrival *out)
-{
-    const char *colon = strchr(value, ':');
-    out->decision = "answer";
-    out->request = colon == NULL ? value : arena_strndup(a, value, (size_t)(colon - value));
-    out->answer = colon == NULL ? NULL : arena_printf(a, "choice:%s", colon + 1);
-}
-
-static bool read_action(struct arena *a, const struct json *action, struct arrival *out)
-{
-    const char *id = json_text_or(action, "action_id", "");
-    const char *value = json_text_at(action, "value");
-    if (value == NULL)
-        value = json_text_at(action, "selected_option.value");
-    if (value == NULL)
-        return false;
-    out->kind = ARRIVAL_DECISION;
-    out->request = value;
-    if (strcmp(id, SLACK_APPROVE) == 0)
-        out->decision = "approve";
-    else if (strcmp(id, SLACK_REJECT) == 0 || strcmp(id, SLACK_REPLY) == 0)
-        out->kind = ARRIVAL_ASK_FORM;
-    else if (text_starts(id, SLACK_ANSWER))
-        read_choice(a, value, out);
-    else
-        return false;
-    return true;
-}
-
-static bool receive_actions(struct arena *a, const struct json *payload, struct arrival *out,
-                            struct err *err)
-{
-    const char *user = json_text_at(payload, "user.id"),
-               *trigger = json_text_at(payload, "trigger_id");
-    const struct json *actions = json_get(payload, "actions");
-    if (user == NULL || json_count(actions) == 0)
-        return fail(err, ERR_INVALID, "payload: user and actions are required");
-    *out = (struct arrival){.sender = arena_printf(a, "slack:%s", user), .trigger = trigger};
-    out->shown_at = place_of_click(a, payload, out);
-    JSON_EACH(action, actions)
-    {
-        if (!read_action(a, action, out))
-            continue;
-        out->keys[0] = trigger != NULL ? arena_printf(a, "trigger:%s", trigger)
-                                       : arena_printf(a, "click:%s:%s:%s",
-                                                      out->shown_at == NULL ? "" : out->shown_at,
-                                                      user, json_text_or(action, "action_ts", ""));
-        return true;
-    }
-    return ignore(out, "unknown_action");
-}
-
-static bool answer_form_error(struct arena *a, struct arrival *out, const char *sentence)
-{
-    struct json *body = json_object(a);
-    json_set_text(a, body, "response_action", "errors");
-    json_set_text(a, json_set(a, body, "errors", json_object(a)), "reason", sentence);
-    ignore(out, "empty_form");
-    out->content_type = "application/json";
-    out->body = json_write(a, body);
-    return true;
-}
-
-static bool is_blank(const char *text)
-{
-    return text == NULL || text[strspn(text, " \t\r\n")] == '\0';
-}
-
-static bool receive_submission(struct arena *a, const struct json *payload, struct arrival *out,
-                               struct err *err)
-{
-    const char *callback = json_text_or(payload, "view.callback_id", "");
-    const char *words = json_text_at(payload, "view.state.values.reason.text.value");
-    const char *kept_text = json_text_or(payload, "view.private_metadata", "");
-    const char *user = json_text_at(payload, "user.id");
-    bool reject = strcmp(callback, SLACK_REJECT) == 0;
-    struct json *kept;
-    if (!reject && strcmp(callback, SLACK_REPLY) != 0)
-        return ignore(out, "unknown_form");
-    if (user == NULL || !json_parse(a, span_of(kept_text), MAX_BODY, &kept, err))
-        return fail(err, ERR_INVALID, "payload: user and private_metadata are required");
-    if (is_blank(words))
-        return answer_form_error(a, out, "Please write some words.");
-    *out = (struct arrival){.kind = ARRIVAL_DECISION,
-                            .sender = arena_printf(a, "slack:%s", user),
-                            .request = json_text_at(kept, "request"),
-                            .decision = reject ? "reject" : "answer",
-                            .comment = reject ? words : NULL,
-                            .answer = reject ? NULL : words,
-                            .to = json_text_at(kept, "to"),
-                            .in_thread = json_text_at(kept, "in_thread"),
-                            .shown_at = json_text_at(kept, "shown_at")};
-    out->keys[0] =
-        arena_printf(a, "submit:%s:%s", user, json_text_or(payload, "trigger_id", kept_text));
-    return out->request != NULL || fail(err, ERR_INVALID, "private_metadata: request is required");
+    if (strcmp(inner, "app_home_opened") == 0)
+        return receive_home(a, envelope, out, err);
+    return slack_ignore(out, "unknown_event");
 }
 
 static bool receive_interaction(struct arena *a, const struct webhook *in, struct arrival *out,
@@ -293,44 +198,27 @@ static bool receive_interaction(struct arena *a, const struct webhook *in, struc
         return fail(err, ERR_INVALID, "the form has no payload");
     if (!json_parse(a, span_of(text), MAX_BODY, &payload, err))
         return fail_in(err, "payload");
-    const char *type = json_text_or(payload, "type", "");
-    if (strcmp(type, "block_actions") == 0)
-        return receive_actions(a, payload, out, err);
-    if (strcmp(type, "view_submission") == 0)
-        return receive_submission(a, payload, out, err);
-    return ignore(out, "unknown_interaction");
+    return slack_take_interaction(a, payload, out, err);
 }
 
 static bool receive_command(struct arena *a, const struct webhook *in, struct arrival *out,
                             struct err *err)
 {
-    const char *user = form_value(a, in->body, "user_id");
-    const char *channel = form_value(a, in->body, "channel_id");
-    const char *command = form_value(a, in->body, "command");
-    const char *trigger = form_value(a, in->body, "trigger_id");
-    if (user == NULL || channel == NULL || command == NULL || trigger == NULL)
-        return fail(err, ERR_INVALID, "user_id, channel_id, command and trigger_id are required");
-    const char *words = form_value(a, in->body, "text");
-    struct json *data = json_object(a);
-    json_set_text(a, data, "command", command);
-    json_set_text(a, data, "text", slack_unescape(a, words == NULL ? "" : words));
-    json_set_text(a, data, "channel", channel);
-    json_set_text(a, data, "user", user);
-    *out = (struct arrival){.kind = ARRIVAL_MESSAGE,
-                            .type = "slack_message",
-                            .when = "command",
-                            .sender = arena_printf(a, "slack:%s", user),
-                            .to = channel,
-                            .data = data};
-    out->keys[0] = arena_printf(a, "trigger:%s", trigger);
-    return true;
+    static const char *const names[] = {"user_id", "channel_id", "command", "trigger_id", "text"};
+    struct json *fields = json_object(a);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const char *value = form_value(a, in->body, names[i]);
+        if (value != NULL)
+            json_set_text(a, fields, names[i], value);
+    }
+    return slack_take_command(a, fields, out, err);
 }
 
 static bool receive(const void *settings, struct arena *a, const struct webhook *in,
                     struct arrival *out, struct err *err)
 {
     if (is_ssl_check(a, in))
-        return ignore(out, "ssl_check");
+        return slack_ignore(out, "ssl_check");
     if (text_ends(in->path, "/interactions"))
         return receive_interaction(a, in, out, err);
     if (text_ends(in->path, "/commands"))
@@ -361,10 +249,28 @@ static void json_wire(const struct slack_settings *s, struct arena *a, const cha
     fill_wire(s, a, method, "application/json; charset=utf-8", json_write(a, body), out);
 }
 
+/* A person's home tab: published as a whole. The hash of what they look at keeps an older one from
+ * replacing a newer. */
+static void render_home(const struct slack_settings *s, struct arena *a, const struct message *msg,
+                        struct wire *out)
+{
+    struct json *body = json_object(a);
+    json_set_text(a, body, "user_id", msg->to);
+    json_set(a, body, "view", slack_home(a, msg));
+    if (msg->replaces != NULL)
+        json_set_text(a, body, "hash", msg->replaces);
+    json_wire(s, a, "views.publish", body, out);
+    out->repeatable = true;
+}
+
 static bool render(const void *settings, struct arena *a, const struct message *msg,
                    struct wire *out, struct err *err)
 {
     struct json *body = json_object(a);
+    if (msg->kind == MESSAGE_HOME) {
+        render_home(settings, a, msg, out);
+        return true;
+    }
     const char *colon = msg->replaces == NULL ? NULL : strchr(msg->replaces, ':');
     if (msg->replaces != NULL && colon == NULL)
         return fail(err, ERR_INVALID, "the message to edit has no address");
@@ -480,10 +386,17 @@ static struct receipt settle(const void *settings, struct arena *a, const struct
                              const struct wire_reply *reply)
 {
     struct receipt out;
-    struct json *body;
+    struct json *body = NULL;
     (void)settings;
-    if (!settle_common(a, msg->replaces != NULL, reply, &out, &body))
-        return out;
+    bool home = msg->kind == MESSAGE_HOME;
+    if (!settle_common(a, home || msg->replaces != NULL, reply, &out, &body)) {
+        /* A newer one was published meanwhile: once more, over it. */
+        bool conflict = home && text_eq(json_text_at(body, "error"), "hash_conflict");
+        return conflict ? retry(1, "a newer home was there") : out;
+    }
+    if (home)
+        return (struct receipt){.outcome = DELIVERY_SENT,
+                                .external_id = json_text_or(body, "view.hash", "")};
     const char *channel = json_text_at(body, "channel"), *ts = json_text_at(body, "ts");
     if (msg->replaces != NULL)
         return (struct receipt){.outcome = DELIVERY_SENT, .external_id = msg->replaces};
@@ -540,11 +453,16 @@ static bool live(const void *settings, struct arena *a, const struct live *in, s
 {
     struct json *body = json_object(a);
     if (in->kind == LIVE_TELL) {
-        if (in->to == NULL || in->user == NULL)
-            return fail(err, ERR_INVALID, "nowhere to tell it");
+        if (in->user == NULL)
+            return fail(err, ERR_INVALID, "nobody to tell it to");
+        json_set_text(a, body, "text", slack_escape(a, in->text, SLACK_TEXT_MAX));
+        if (in->to == NULL) { /* a click on the home tab was in no conversation */
+            json_set_text(a, body, "channel", in->user);
+            json_wire(settings, a, "chat.postMessage", body, out);
+            return true;
+        }
         json_set_text(a, body, "channel", in->to);
         json_set_text(a, body, "user", in->user);
-        json_set_text(a, body, "text", slack_escape(a, in->text, SLACK_TEXT_MAX));
         if (in->in_thread != NULL)
             json_set_text(a, body, "thread_ts", in->in_thread);
         json_wire(settings, a, "chat.postEphemeral", body, out);
@@ -558,6 +476,27 @@ static bool live(const void *settings, struct arena *a, const struct live *in, s
     return true;
 }
 
+/* ---- answers at once --------------------------------------------------------------------- */
+
+/* To a command: seen by who typed it, and by nobody else. */
+static void answer_command(struct arena *a, const struct message *msg, const char **content_type,
+                           const char **body)
+{
+    struct json *answer = json_object(a);
+    json_set_text(a, answer, "response_type", "ephemeral");
+    json_set_text(a, answer, "text", slack_text(a, msg));
+    json_set(a, answer, "blocks", slack_blocks(a, msg));
+    *content_type = "application/json";
+    *body = json_write(a, answer);
+}
+
+static void answer_search(struct arena *a, const struct suggestions *found,
+                          const char **content_type, const char **body)
+{
+    *content_type = "application/json";
+    *body = slack_found(a, found);
+}
+
 const struct channel_ops slack_channel = {
     .type = "slack",
     .identity = "slack",
@@ -568,4 +507,7 @@ const struct channel_ops slack_channel = {
     .look_up = look_up,
     .settle_look_up = settle_look_up,
     .live = live,
+    .form_answer = slack_form_answer,
+    .answer_command = answer_command,
+    .answer_search = answer_search,
 };

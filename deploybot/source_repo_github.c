@@ -284,6 +284,8 @@ static struct look_up_step compare(struct walk *w, const char *what, const struc
     json_set_int(w->a, value, "ahead_by", json_int_or(json_get(first, "ahead_by"), 0));
     json_set_int(w->a, value, "behind_by", json_int_or(json_get(first, "behind_by"), 0));
     json_set(w->a, value, "commits", commits);
+    if (json_text_at(first, "html_url") != NULL)
+        json_set_text(w->a, value, "url", json_text_at(first, "html_url"));
     json_set_bool(w->a, value, "more",
                   json_int_or(json_get(named, "total_commits"), 0) > MOST_COMMITS);
     return look_up_done(value);

@@ -28,6 +28,15 @@ void app_ack(struct app *app, struct slack_ack_order *ack)
     act->ack = ack;
 }
 
+void app_tell(struct app *app, const struct asker *asker, int status, const char *type,
+              const char *body)
+{
+    if (asker->envelope == NULL)
+        app_answer(app, http_answer_text(asker->conn, status, type, body));
+    else
+        app_ack(app, slack_ack_order_new(asker->conn, asker->envelope, asker->takes_payload, body));
+}
+
 void app_call(struct app *app, struct http_job *job)
 {
     struct action *act = add_action(app);

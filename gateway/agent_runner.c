@@ -155,6 +155,17 @@ bool thread_pause(struct app *app, const char *id, const char *actor, bool pause
            app_append(app, id, pause ? EVENT_PAUSED : EVENT_RESUMED, actor, NULL, NULL, err);
 }
 
+bool thread_pause_all(struct app *app, const char *actor, bool pause, struct err *err)
+{
+    if (!store_meta_set(&app->store, "paused_all", pause ? "1" : "0", err))
+        return false;
+    app->paused_all = pause;
+    if (!pause && !housekeeping_wake_all(app, err))
+        return false;
+    log_warn(pause ? "all.paused" : "all.resumed", L_STR("by", actor));
+    return true;
+}
+
 /* ---- children ---------------------------------------------------------------------------- */
 
 /* A child begins with the trigger's facts, the stage's message, and the failed stage's result. */
@@ -249,7 +260,8 @@ static bool perform(struct app *app, struct thread_row *row, const struct agent 
     case EFFECT_APPEND:
         if (e->type == EVENT_STEP_REFUSED)
             metrics_add(app->metrics, METRIC_STEPS_REFUSED, 1);
-        return app_append(app, row->t.id, e->type, "system", e->data, NULL, err);
+        return app_append(app, row->t.id, e->type, "system", e->data, NULL, err) &&
+               (e->type != EVENT_VOTE_REFUSED || edit_refused(app, row, e->data, err));
     case EFFECT_LOOK_UP:
         return tool_look_up(app, row, e, err);
     case EFFECT_RUN_TOOL:

@@ -235,12 +235,8 @@ static bool add_event(struct app *app, const struct api_call *call, struct err *
 static bool pause_all(struct app *app, const struct api_call *call, bool pause, struct err *err)
 {
     struct json *body = json_object(app->a);
-    if (!store_meta_set(&app->store, "paused_all", pause ? "1" : "0", err))
+    if (!thread_pause_all(app, actor_of_key(app, call->key), pause, err))
         return false;
-    app->paused_all = pause;
-    if (!pause && !housekeeping_wake_all(app, err))
-        return false;
-    log_warn(pause ? "all.paused" : "all.resumed", L_STR("by", actor_of_key(app, call->key)));
     json_set_bool(app->a, body, "paused", pause);
     answer_json(app, call->request, 200, body);
     return true;
@@ -284,13 +280,15 @@ static bool cancel_thread(struct app *app, const struct api_call *call, struct e
 
 struct decision_in {
     const char *decision, *comment, *answer, *as;
+    const struct json *arguments;
 };
 
-static const char *const decisions[] = {"approve", "reject", "answer", "withdraw", NULL};
+static const char *const decisions[] = {"approve", "reject", "answer", "edit", "withdraw", NULL};
 static const struct field decision_rows[] = {
     F_CHOICE(struct decision_in, decision, "decision", FIELD_REQUIRED, decisions, NULL, "the vote"),
     F_TEXT(struct decision_in, comment, "comment", 0, NULL, "why"),
     F_TEXT(struct decision_in, answer, "answer", 0, NULL, "to a question"),
+    F_JSON(struct decision_in, arguments, "arguments", 0, "edit: those that change"),
     F_TEXT(struct decision_in, as, "as", 0, NULL, "whose vote it is (scope requests:decide_as)"),
 };
 
@@ -318,6 +316,8 @@ static bool answer_vote(struct app *app, const struct api_call *call, const stru
     case VOTE_DECIDED:
     case VOTE_SAME:
         return answer_request(app, call->request, 200, out->request, err);
+    case VOTE_CHECKING: /* what became of it is in the request and its thread */
+        return answer_request(app, call->request, 202, out->request, err);
     case VOTE_NOT_ALLOWED:
         answer_json(app, call->request, 403, error_body(app, "not_allowed", out->sentence));
         return true;
@@ -355,6 +355,7 @@ static bool decide(struct app *app, const struct api_call *call, struct err *err
                            .decision = in.decision,
                            .comment = in.comment,
                            .answer = in.answer,
+                           .arguments = in.arguments,
                            .identity = arena_printf(app->a, "person:%s", person),
                            .via = via};
     /* Codes are short: who guesses must not find one by trying them all. */

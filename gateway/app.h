@@ -76,7 +76,8 @@ struct app {
     struct children *children;
     struct reader *reader;
     struct metrics *metrics;
-    struct rate rate; /* failed signatures and sign-ins by address, calls by API key */
+    struct waiter *waiters; /* edits.c: answers that are held back */
+    struct rate rate;       /* failed signatures and sign-ins by address, calls by API key */
     bool dry_run, stopping;
     bool refused;    /* somebody was sent away by a store that was down: who does not come again is
                         asked for */
@@ -95,6 +96,16 @@ struct app {
 
 void app_answer(struct app *app, struct http_answer *answer); /* takes */
 void app_ack(struct app *app, struct slack_ack_order *ack);   /* takes */
+
+/* Who waits for the answer to what came in: an HTTP request, or an envelope of a socket. */
+struct asker {
+    uint64_t conn;
+    const char *envelope; /* its id; NULL: HTTP */
+    bool takes_payload;
+};
+/* An envelope's answer has no status and no type. `body` is borrowed until the batch's end. */
+void app_tell(struct app *app, const struct asker *asker, int status, const char *type,
+              const char *body);
 void app_call(struct app *app, struct http_job *job); /* takes; comes back as LETTER_REPLY */
 void app_command(struct app *app,
                  const struct command_spec *spec); /* everything in the batch's arena */
@@ -162,6 +173,9 @@ bool router_store(struct app *app, const char *instance, const struct arrival *i
 /* Works on one stored arrival. */
 bool router_route(struct app *app, int64_t arrival, struct err *err) NODISCARD;
 
+/* The route that takes it; NULL: none. */
+const struct route *router_find(struct app *app, const char *instance, const struct arrival *in);
+
 struct new_thread {
     const char *agent, *pipeline, *parent, *root, *title, *requester, *channel, *to, *in_thread;
     const struct json *repo;
@@ -186,6 +200,8 @@ bool thread_cancel(struct app *app, const char *id, const char *actor, const cha
                    struct err *err) NODISCARD;
 bool thread_pause(struct app *app, const char *id, const char *actor, bool pause, struct err *err)
     NODISCARD;
+/* Every agent and pipeline, durably. */
+bool thread_pause_all(struct app *app, const char *actor, bool pause, struct err *err) NODISCARD;
 /* Starts a child with its first facts; *id is the new thread. */
 bool child_start(struct app *app, struct thread_row *parent, const char *agent, const char *stage,
                  const char *why, const struct json *facts, const char *message, const char **id,
@@ -212,6 +228,9 @@ bool tool_run_stage(struct app *app, struct thread_row *row, const struct pipeli
                     const struct stage *stage, int64_t attempt, struct err *err) NODISCARD;
 bool tool_command_ended(struct app *app, const struct command_result *result, struct err *err)
     NODISCARD;
+/* The argv that a call would have, as a JSON array; err says which value no command gets. */
+bool argv_of_tool(struct app *app, const struct tool *tool, const struct json *args,
+                  struct json **out, struct err *err) NODISCARD;
 bool tool_reply(struct app *app, const struct http_job *job, struct err *err) NODISCARD;
 bool tool_due(struct app *app, struct tool_run_row *run, struct err *err) NODISCARD;
 /* At start: what was under way is found again. */
@@ -269,10 +288,12 @@ bool request_cancel(struct app *app, const char *id, const char *actor, const ch
 
 struct vote_in {
     const char *request;  /* id or code */
-    const char *decision; /* approve | reject | answer | withdraw */
+    const char *decision; /* approve | reject | answer | edit | withdraw */
     const char *comment, *answer;
-    const char *identity; /* "person:alice", or the channel's: "slack:U0EVE" */
-    const char *via;      /* "slack ops-slack", "web", "api key ci" … */
+    const struct json *arguments; /* edit: those that change; texts out of a form, or JSON values */
+    const char *to, *in_thread;   /* where the person is told what became of it; may be NULL */
+    const char *identity;         /* "person:alice", or the channel's: "slack:U0EVE" */
+    const char *via;              /* "slack ops-slack", "web", "api key ci" … */
 };
 enum vote_result {
     VOTE_COUNTED, /* it counts; the request is still open */
@@ -282,15 +303,31 @@ enum vote_result {
     VOTE_TOO_LATE, /* decided or expired already */
     VOTE_UNKNOWN,  /* no such request */
     VOTE_INVALID,  /* the wrong kind of decision, an answer that is no choice */
+    VOTE_CHECKING, /* a change: it is looked at, and what becomes of it is told later (edits.c) */
 };
 struct vote_out {
     enum vote_result result;
     const char *sentence; /* for the person */
     const char *request, *thread;
+    const char *field; /* of a refused change: the argument that is wrong, or NULL */
+    int64_t edit;      /* VOTE_CHECKING: the change */
 };
 /* The one function through which everybody decides. */
 bool request_vote(struct app *app, const struct vote_in *in, struct vote_out *out, struct err *err)
     NODISCARD;
+/* A change that was checked is refused; `data` is its vote_refused. Who made it hears why. */
+bool edit_refused(struct app *app, const struct thread_row *row, const struct json *data,
+                  struct err *err) NODISCARD;
+/* The answer that `conn` waits for is given when it is known what becomes of the change that the
+ * arrival's `hold` names, or when that takes too long. */
+bool edit_hold(struct app *app, const struct asker *asker, const struct arrival *in,
+               const struct channel_config *channel, struct err *err) NODISCARD;
+/* The change of that name was taken down, or refused at once. *told: somebody waits for it, and has
+ * heard or will. */
+void edit_taken(struct app *app, const char *name, const struct vote_out *out, bool *told);
+/* Timer "held": nobody waits longer. */
+bool edit_waited_long(struct app *app, const struct timer_row *timer, struct err *err) NODISCARD;
+void edit_forget_all(struct app *app); /* at stop */
 /* Timers: "ask" (the next step), "expire", "recheck" (a rule with `after`). */
 bool request_timer(struct app *app, const struct timer_row *timer, struct err *err) NODISCARD;
 /* A delivery of ask step `ask` cannot arrive: the next step is taken at once. */
@@ -316,9 +353,25 @@ bool outbox_status(struct app *app, struct thread_row *row, struct err *err) NOD
 bool outbox_due(struct app *app, struct delivery_row *delivery, struct err *err) NODISCARD;
 bool outbox_reply(struct app *app, const struct http_job *job, struct err *err) NODISCARD;
 bool outbox_recover(struct app *app, struct err *err) NODISCARD;
+/* A person's own address on a channel, or NULL. */
+const char *outbox_address(const struct channel_config *channel, const struct person *person);
 /* A live answer to a click (never stored, never retried). */
 void outbox_live(struct app *app, const struct channel_config *channel, const struct live *live);
 bool outbox_live_reply(struct app *app, const struct http_job *job) NODISCARD;
+
+/* A person's own page is made anew; hash: of what they look at, or NULL. */
+bool outbox_home(struct app *app, const char *channel, const char *to, const char *hash,
+                 struct err *err) NODISCARD;
+
+/* ---- desk.c, home.c: what people ask of us, and their own pages
+ * ---------------------------------------------------------------------- */
+
+/* The answer to a command, in plain words. *for_agent: it is work for its route. */
+bool desk_command(struct app *app, const char *instance, const struct arrival *in, bool *for_agent,
+                  const char **text, struct err *err) NODISCARD;
+/* {stranger, paused, waiting, asked, decided}: what a message of kind HOME shows. */
+bool home_of(struct app *app, const struct channel_config *channel, const char *address,
+             const struct json **out, struct err *err) NODISCARD;
 
 /* ---- api.c, forms.c
  * --------------------------------------------------------------------------------------------- */

@@ -274,7 +274,8 @@ const size_t n_source_variants = COUNT(source_variants);
 
 /* ---- routes ------------------------------------------------------------------------------ */
 
-static const char *const whens[] = {"mention", "direct_message", "command", "message", NULL};
+static const char *const whens[] = {"mention",  "direct_message", "command",
+                                    "shortcut", "message",        NULL};
 
 static const struct field route_rows[] = {
     F_LINE(struct route_words, route.line),
@@ -455,8 +456,8 @@ static const struct field tool_rows[] = {
     F_TEXT(struct tool_words, tool.needs, "needs", 0, NULL,
            "the policy that signs it off, or `nobody`; required unless it reads"),
     F_BOOL(struct tool_words, tool.reads, "reads", 0, "false", "it only reads, and runs at once"),
-    F_TEXTS(struct tool_words, tool.editable, tool.n_editable, "editable", FIELD_NOT_YET,
-            "arguments that an approver may change, which makes a new request"),
+    F_TEXTS(struct tool_words, tool.editable, tool.n_editable, "editable", 0,
+            "arguments that a person who may vote may change, which makes a new request"),
 };
 
 static const struct field vercel_rows[] = {

@@ -292,6 +292,8 @@ static bool work_timer(struct app *app, void *what, struct err *err)
         return false;
     if (strcmp(timer->kind, "agent") == 0)
         return fire_agent_timer(app, timer, err);
+    if (strcmp(timer->kind, "held") == 0)
+        return edit_waited_long(app, timer, err);
     return housekeeping_timer(app, timer, &is_chore, err) &&
            (is_chore || request_timer(app, timer, err));
 }

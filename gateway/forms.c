@@ -125,6 +125,8 @@ static const char *result_word(enum vote_result result)
         return "unknown";
     case VOTE_INVALID:
         return "invalid";
+    case VOTE_CHECKING:
+        return "checking";
     }
     UNREACHABLE();
 }
@@ -134,6 +136,37 @@ static const char *words_of(struct app *app, const struct http_request *request,
 {
     const char *value = form_value(app->a, request->body, name);
     return value == NULL ? NULL : utf8_clean(app->a, span_of(value));
+}
+
+/* Browsers send every line end of a textarea as CR LF. */
+static char *with_plain_lines(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from != '\0'; from++)
+        if (*from != '\r' || from[1] != '\n')
+            *to++ = *from;
+    *to = '\0';
+    return text;
+}
+
+/* The arguments as the form has them, of those that the request lets be changed. */
+static bool read_edit(struct app *app, const struct http_request *request, const char *id,
+                      const struct json **out, struct err *err)
+{
+    struct request_row r;
+    struct err why = ERR_INIT;
+    struct json *arguments = json_object(app->a);
+    *out = arguments;
+    if (!store_find_request(&app->store, app->a, id, &r, &why))
+        return why.kind != ERR_TRANSIENT || fail(err, why.kind, "%s", why.text);
+    JSON_EACH(name, json_get(json_parse_own(app->a, r.view), "editable"))
+    {
+        const char *value = words_of(app, request, arena_printf(app->a, "arg.%s", json_text(name)));
+        if (value != NULL)
+            json_set_text(app->a, arguments, json_text(name),
+                          with_plain_lines(arena_strdup(app->a, value)));
+    }
+    return true;
 }
 
 static bool decide(struct app *app, const struct http_request *request, const char *id,
@@ -165,6 +198,8 @@ static bool decide(struct app *app, const struct http_request *request, const ch
     struct vote_out out;
     if (vote.decision == NULL)
         vote.decision = "";
+    if (strcmp(vote.decision, "edit") == 0 && !read_edit(app, request, id, &vote.arguments, err))
+        return false;
     if (!request_vote(app, &vote, &out, err))
         return false;
     if (out.result == VOTE_UNKNOWN)

@@ -154,6 +154,59 @@ static bool find_target(struct app *app, const char *path, struct target *out)
     return false;
 }
 
+/* ---- answers at once --------------------------------------------------------------------- */
+
+/* The arguments that may be changed, as they are now. */
+static struct json *edit_fields(struct app *app, const struct request_row *r)
+{
+    const struct tool *tool = r->tool == NULL ? NULL : config_tool(app->config, r->tool);
+    const struct json *now = json_get(json_parse_own(app->a, r->canonical), "arguments");
+    struct json *fields = json_array(app->a);
+    for (size_t i = 0; tool != NULL && i < tool->n_editable; i++) {
+        const struct tool_arg *arg = tool_arg_by_name(tool, tool->editable[i]);
+        const struct json *value = arg == NULL ? NULL : json_get(now, arg->name);
+        if (arg == NULL)
+            continue;
+        struct json *field = json_object(app->a), *choices = json_array(app->a);
+        json_push(app->a, fields, field);
+        json_set_text(app->a, field, "name", arg->name);
+        if (arg->description != NULL)
+            json_set_text(app->a, field, "description", arg->description);
+        json_set_text(app->a, field, "value",
+                      value == NULL              ? ""
+                      : json_text(value) != NULL ? json_text(value)
+                                                 : json_write(app->a, value));
+        for (size_t k = 0; k < arg->n_choices; k++)
+            json_push_text(app->a, choices, arg->choices[k]);
+        if (arg->type == ARG_BOOLEAN) {
+            json_push_text(app->a, choices, "true");
+            json_push_text(app->a, choices, "false");
+        }
+        json_set(app->a, field, "choices", choices);
+        json_set_int(app->a, field, "max_length",
+                     arg->max_length > 0 ? arg->max_length : TOOL_TEXT_MAX);
+        json_set_bool(app->a, field, "optional", arg->optional);
+    }
+    return fields;
+}
+
+/* Which form a click wants. */
+static void choose_form(struct app *app, const struct arrival *in, const struct request_row *r,
+                        struct live *live)
+{
+    const struct json *view = json_parse_own(app->a, r->view);
+    bool question = strcmp(r->kind, "question") == 0;
+    bool many = text_eq(json_text_at(view, "options.format"), "multiple_choice");
+    live->kind = !question ? LIVE_REJECT_FORM : many ? LIVE_CHOICE_FORM : LIVE_ANSWER_FORM;
+    live->request_id = r->id;
+    live->title = json_text_or(view, "title", r->tool);
+    if (question || !text_eq(in->decision, "edit"))
+        return;
+    live->fields = edit_fields(app, r);
+    live->kind = json_count(live->fields) > 0 ? LIVE_EDIT_FORM : LIVE_TELL;
+    live->text = "The arguments of this call may not be changed.";
+}
+
 /* A click that wants a form gets it at once, or hears why not. */
 static bool answer_click(struct app *app, const struct target *target, const struct arrival *in,
                          struct err *err)
@@ -176,61 +229,136 @@ static bool answer_click(struct app *app, const struct target *target, const str
             r.decided_by == NULL ? "" : " by ",
             r.decided_by == NULL ? "" : actor_display(app->a, &app->config->people, r.decided_by));
     } else {
-        live.kind = strcmp(r.kind, "question") == 0 ? LIVE_ANSWER_FORM : LIVE_REJECT_FORM;
-        live.request_id = r.id;
-        live.title = json_text_or(json_parse_own(app->a, r.view), "title", r.tool);
+        choose_form(app, in, &r, &live);
     }
     outbox_live(app, target->channel, &live);
     return true;
 }
 
-/* Reads and stores what came, by whichever way; `out` has the answer. */
+/* The choices that hold what was typed, those that begin with it first. */
+static bool answer_search(struct app *app, const struct target *target, struct arrival *in,
+                          struct err *err)
+{
+    enum { MOST = 100 };
+    struct request_row r;
+    struct err why = ERR_INIT;
+    struct suggestions found = {.request = in->request,
+                                .list = ARENA_ARRAY(app->a, struct suggestion, MOST)};
+    if (!store_find_request(&app->store, app->a, in->request, &r, &why)) {
+        if (why.kind == ERR_TRANSIENT)
+            return fail(err, why.kind, "%s", why.text);
+        r.view = "{}";
+    }
+    const struct json *choices = json_at(json_parse_own(app->a, r.view), "options.choices");
+    for (int pass = 0; pass < 2; pass++) {
+        int64_t number = -1;
+        JSON_EACH(choice, choices)
+        {
+            const char *label = json_text(choice);
+            const char *at = strcasestr(label, in->query);
+            number++;
+            if (at != NULL && (at == label) == (pass == 0) && found.n < MOST)
+                found.list[found.n++] = (struct suggestion){label, number};
+        }
+    }
+    if (target->ops->answer_search != NULL)
+        target->ops->answer_search(app->a, &found, &in->content_type, &in->body);
+    return true;
+}
+
+static bool answer_command(struct app *app, const struct target *target, struct arrival *in,
+                           struct err *err)
+{
+    bool for_agent, seen = false;
+    struct message message = {.kind = MESSAGE_TEXT, .public_url = app->config->server.public_url};
+    if (!desk_command(app, target->name, in, &for_agent, &message.text, err) ||
+        (for_agent && !router_store(app, target->name, in, &seen, err)))
+        return false;
+    if (for_agent)
+        metrics_add(app->metrics, seen ? METRIC_WEBHOOKS_SEEN : METRIC_WEBHOOKS_STORED, 1);
+    if (target->ops->answer_command != NULL)
+        target->ops->answer_command(app->a, &message, &in->content_type, &in->body);
+    return true;
+}
+
+/* ---- receiving --------------------------------------------------------------------------- */
+
+/* Others' talk is dropped before it is stored. */
+static bool drop_unknown_thread(struct app *app, const struct target *target,
+                                struct arrival *arrival, struct err *err)
+{
+    const char *thread = NULL;
+    int64_t *waiting;
+    size_t n_waiting = 0;
+    if (arrival->kind == ARRIVAL_IGNORED || !arrival->known_threads_only)
+        return true;
+    if (arrival->in_thread != NULL &&
+        !store_thread_of_conversation(&app->store, app->a, target->name, arrival->to,
+                                      arrival->in_thread, &thread, err))
+        return false;
+    /* What it replies to may be stored and not routed yet: then the router looks again. */
+    if (thread == NULL && arrival->in_thread != NULL &&
+        !store_new_arrivals(&app->store, app->a, 1, &waiting, &n_waiting, err))
+        return false;
+    if (thread == NULL && n_waiting == 0)
+        arrival->kind = ARRIVAL_IGNORED;
+    return true;
+}
+
+/* What the adapter read → rows, and what the answer says. *held: the answer comes later. */
+static bool take(struct app *app, const struct target *target, struct arrival *arrival,
+                 const struct asker *asker, bool *held, struct err *err)
+{
+    bool seen = false;
+    *held = false;
+    switch (arrival->kind) {
+    case ARRIVAL_IGNORED:
+        metrics_add(app->metrics, METRIC_WEBHOOKS_IGNORED, 1);
+        return true;
+    case ARRIVAL_SEARCH:
+        return answer_search(app, target, arrival, err);
+    case ARRIVAL_COMMAND:
+        return answer_command(app, target, arrival, err);
+    case ARRIVAL_MESSAGE:
+    case ARRIVAL_EVENT:
+    case ARRIVAL_DECISION:
+    case ARRIVAL_ASK_FORM:
+    case ARRIVAL_HOME:
+        break;
+    }
+    if (!router_store(app, target->name, arrival, &seen, err))
+        return false;
+    metrics_add(app->metrics, seen ? METRIC_WEBHOOKS_SEEN : METRIC_WEBHOOKS_STORED, 1);
+    if (arrival->kind == ARRIVAL_ASK_FORM && !seen)
+        return answer_click(app, target, arrival, err);
+    *held = arrival->hold != NULL && !seen && target->channel != NULL;
+    return !*held || edit_hold(app, asker, arrival, target->channel, err);
+}
+
+/* By whichever way it came. */
 static bool receive(struct app *app, const struct target *target, const struct webhook *in,
-                    struct arrival *out, struct err *err)
+                    const struct asker *asker, struct err *err)
 {
     struct arrival arrival = {0};
-    if (!target->ops->receive(target->settings, app->a, in, &arrival, err))
+    bool held;
+    if (!target->ops->receive(target->settings, app->a, in, &arrival, err) ||
+        !drop_unknown_thread(app, target, &arrival, err) ||
+        !take(app, target, &arrival, asker, &held, err))
         return false;
-    bool seen = false;
-    if (arrival.kind != ARRIVAL_IGNORED && arrival.known_threads_only) {
-        const char *thread = NULL;
-        if (arrival.in_thread != NULL &&
-            !store_thread_of_conversation(&app->store, app->a, target->name, arrival.to,
-                                          arrival.in_thread, &thread, err))
-            return false;
-        /* What it replies to may be stored and not routed yet: then the router looks again. */
-        int64_t *waiting;
-        size_t n_waiting = 0;
-        if (thread == NULL && arrival.in_thread != NULL &&
-            !store_new_arrivals(&app->store, app->a, 1, &waiting, &n_waiting, err))
-            return false;
-        if (thread == NULL && n_waiting == 0)
-            arrival.kind = ARRIVAL_IGNORED;
-    }
-    if (arrival.kind == ARRIVAL_IGNORED) {
-        metrics_add(app->metrics, METRIC_WEBHOOKS_IGNORED, 1);
-    } else {
-        if (!router_store(app, target->name, &arrival, &seen, err))
-            return false;
-        metrics_add(app->metrics, seen ? METRIC_WEBHOOKS_SEEN : METRIC_WEBHOOKS_STORED, 1);
-    }
-    if (arrival.kind == ARRIVAL_ASK_FORM && !seen && !answer_click(app, target, &arrival, err))
-        return false;
-    *out = arrival;
+    if (!held)
+        app_tell(app, asker, arrival.status == 0 ? 200 : arrival.status, arrival.content_type,
+                 arrival.body == NULL ? "" : arrival.body);
     return true;
 }
 
 bool ingress_envelope(struct app *app, const struct slack_envelope *envelope, struct err *err)
 {
     const struct channel_config *c = config_channel(app->config, envelope->channel);
-    struct arrival arrival;
+    struct asker asker = {envelope->conn, envelope->id, envelope->takes_payload};
     if (c == NULL || c->ops == NULL || c->ops->receive == NULL)
         return fail(err, ERR_MISSING, "there is no channel %s any more", envelope->channel);
     struct target target = {c->name, c->ops, c->settings, c};
-    if (!receive(app, &target, &envelope->in, &arrival, err))
-        return false;
-    app_ack(app, slack_ack_order_new(envelope, arrival.body));
-    return true;
+    return receive(app, &target, &envelope->in, &asker, err);
 }
 
 void ingress_connect(struct app *app)
@@ -260,13 +388,8 @@ static bool webhook(struct app *app, const struct http_request *request,
                          .body = request->body,
                          .at_ms = request->received_at_ms};
     if (target->ops->verify(target->settings, &in, err)) {
-        struct arrival arrival;
-        if (!receive(app, target, &in, &arrival, err))
-            return false;
-        app_answer(app, http_answer_text(request->conn, arrival.status == 0 ? 200 : arrival.status,
-                                         arrival.content_type,
-                                         arrival.body == NULL ? "" : arrival.body));
-        return true;
+        struct asker asker = {.conn = request->conn};
+        return receive(app, target, &in, &asker, err);
     }
     metrics_add(app->metrics, METRIC_WEBHOOKS_DENIED, 1);
     if (rate_count(&app->rate, request->peer, DENIED_PER_MINUTE, app->now_ms)) {

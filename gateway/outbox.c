@@ -51,7 +51,7 @@ bool outbox_say(struct app *app, struct thread_row *row, const char *text, struc
 }
 
 /* "role:deployer" on a channel → each person's own address there. */
-static const char *address_on(const struct channel_config *channel, const struct person *p)
+const char *outbox_address(const struct channel_config *channel, const struct person *p)
 {
     if (strcmp(channel->type, "slack") == 0)
         return p->slack;
@@ -92,10 +92,10 @@ bool outbox_card(struct app *app, struct thread_row *row, const char *request, i
     for (size_t i = 0; i < app->config->people.count; i++) {
         const struct person *p = &app->config->people.list[i];
         bool meant = role ? person_has_role(p, to + 5) : strcmp(p->id, to + 7) == 0;
-        if (!meant || address_on(c, p) == NULL)
+        if (!meant || outbox_address(c, p) == NULL)
             continue;
         asked++;
-        if (!add(app, row, request, ask, channel, "request", address_on(c, p), NULL, NULL, err))
+        if (!add(app, row, request, ask, channel, "request", outbox_address(c, p), NULL, NULL, err))
             return false;
     }
     return asked > 0 ||
@@ -162,6 +162,24 @@ bool outbox_status(struct app *app, struct thread_row *row, struct err *err)
     return store_add_delivery(&app->store, &d, err) && store_meta_set(&app->store, key, d.id, err);
 }
 
+/* Of no thread: it shows what is in the store when it leaves. */
+bool outbox_home(struct app *app, const char *channel, const char *to, const char *hash,
+                 struct err *err)
+{
+    struct json *message = json_object(app->a);
+    json_set_text(app->a, message, "kind", "home");
+    json_set_text(app->a, message, "to", to);
+    struct delivery_row d = {.id = app_id(app, 'd'),
+                             .channel = channel,
+                             .message = json_write(app->a, message),
+                             .lane = arena_printf(app->a, "%s/home/%s", channel, to),
+                             .due_at_ms = app->now_ms,
+                             .created_at_ms = app->now_ms,
+                             .replaces = hash,
+                             .ask = -1};
+    return store_add_delivery(&app->store, &d, err);
+}
+
 /* ---- sending ----------------------------------------------------------------------------- */
 
 /* The state of a run in lines; while it waits for an environment, for whom. */
@@ -180,6 +198,26 @@ static const char *status_text(struct app *app, const struct thread_row *row)
                                          json_text_or(waiting, "what", ""), holder);
 }
 
+static bool is_home(struct app *app, const struct delivery_row *d)
+{
+    return text_eq(json_text_at(json_parse_own(app->a, d->message), "kind"), "home");
+}
+
+static bool build_home(struct app *app, const struct delivery_row *d, struct message *out,
+                       struct err *err)
+{
+    const struct channel_config *c = config_channel(app->config, d->channel);
+    const char *to = json_text_at(json_parse_own(app->a, d->message), "to");
+    *out = (struct message){.kind = MESSAGE_HOME,
+                            .id = d->id,
+                            .to = to,
+                            .text = "",
+                            .public_url = app->config->server.public_url,
+                            /* The first try alone respects what was looked at. */
+                            .replaces = d->attempts > 0 ? NULL : d->replaces};
+    return home_of(app, c, to, &out->home, err);
+}
+
 /* The message as it is now: a card shows the request's state of this moment. */
 static bool build(struct app *app, const struct delivery_row *d, struct message *out,
                   struct err *err)
@@ -188,6 +226,8 @@ static bool build(struct app *app, const struct delivery_row *d, struct message 
     const char *kind = json_text_or(stored, "kind", "text");
     bool status = strcmp(kind, "status") == 0;
     struct thread_row row;
+    if (strcmp(kind, "home") == 0)
+        return build_home(app, d, out, err);
     if (!(status ? app_load(app, d->thread, &row, err)
                  : store_get_thread(&app->store, app->a, d->thread, &row, err)))
         return false;
@@ -213,6 +253,7 @@ static bool build(struct app *app, const struct delivery_row *d, struct message 
     } else if (status) {
         out->kind = MESSAGE_STATUS;
         out->text = status_text(app, &row);
+        out->page = arena_printf(app->a, "%s/threads/%s", app->config->server.public_url, row.t.id);
         if (d->replaces == NULL)
             out->in_thread = NULL; /* it opens the conversation */
     }
@@ -247,6 +288,8 @@ static bool end_failed(struct app *app, struct delivery_row *d, const char *why,
     metrics_add(app->metrics, METRIC_DELIVERIES_FAILED, 1);
     log_warn("delivery.failed", L_STR("delivery", d->id), L_STR("channel", d->channel),
              L_STR("why", why));
+    if (d->thread == NULL)
+        return store_set_delivery(&app->store, d, err);
     return store_set_delivery(&app->store, d, err) &&
            app_append(app, d->thread, EVENT_DELIVERY_FAILED, "system", data, NULL, err) &&
            (d->request == NULL || d->ask < 0 || request_ask_failed(app, d->request, d->ask, err));
@@ -277,6 +320,16 @@ bool outbox_due(struct app *app, struct delivery_row *d, struct err *err)
         return false;
     app_call(app, job_of(app, d, &wire));
     return true;
+}
+
+static bool end_home(struct app *app, struct delivery_row *d, struct err *err)
+{
+    d->state = "sent";
+    d->error = NULL;
+    metrics_add(app->metrics, METRIC_DELIVERIES_SENT, 1);
+    log_info("delivery.sent", L_STR("delivery", d->id), L_STR("channel", d->channel),
+             L_INT("attempt", d->attempts), L_MS("took", app->now_ms - d->created_at_ms));
+    return store_set_delivery(&app->store, d, err);
 }
 
 /* What the first message of a conversation opened is where the thread goes on. */
@@ -344,6 +397,8 @@ static bool settle(struct app *app, struct delivery_row *d, const struct receipt
     struct thread_row row;
     switch (r->outcome) {
     case DELIVERY_SENT:
+        if (is_home(app, d))
+            return end_home(app, d, err);
         return store_get_thread(&app->store, app->a, d->thread, &row, err) &&
                end_sent(app, d, r, err) && catch_up(app, d, row.last_at_ms > d->first_sent_ms, err);
     case DELIVERY_RETRY:
@@ -361,7 +416,7 @@ static bool settle(struct app *app, struct delivery_row *d, const struct receipt
         return again(app, d, 1, r->reason, err);
     case DELIVERY_UNKNOWN:
         metrics_add(app->metrics, METRIC_DELIVERIES_UNKNOWN, 1);
-        d->doubt = d->replaces == NULL ? DOUBT_LOOK : DOUBT_NONE;
+        d->doubt = d->replaces == NULL && !is_home(app, d) ? DOUBT_LOOK : DOUBT_NONE;
         return again(app, d, r->retry_after_ms, r->reason, err);
     }
     UNREACHABLE();
@@ -416,7 +471,8 @@ bool outbox_recover(struct app *app, struct err *err)
         return false;
     for (size_t i = 0; i < n; i++) {
         list[i].state = "due";
-        list[i].doubt = list[i].replaces == NULL ? DOUBT_LOOK : DOUBT_NONE;
+        list[i].doubt =
+            list[i].replaces == NULL && !is_home(app, &list[i]) ? DOUBT_LOOK : DOUBT_NONE;
         list[i].due_at_ms = app->now_ms;
         metrics_add(app->metrics, METRIC_DELIVERIES_UNKNOWN, 1);
         if (!store_set_delivery(&app->store, &list[i], err))

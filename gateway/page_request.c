@@ -20,7 +20,7 @@ enum may_vote may_vote(const struct page_request *in, const struct request_row *
                        const char **why)
 {
     struct policy policy;
-    struct problems ignored = {0};
+    struct matter matter;
     struct err err = ERR_INIT;
     if (why != NULL)
         *why = NULL;
@@ -29,14 +29,8 @@ enum may_vote may_vote(const struct page_request *in, const struct request_row *
         return MAY_NOT;
     if (strcmp(row->kind, "question") == 0)
         return MAY_DECIDE;
-    if (row->policy == NULL ||
-        !policy_parse(in->a, "policy", json_parse_own(in->a, row->policy), &policy, &ignored))
+    if (!view_matter(in->a, in->config, row, in->now_ms, &policy, &matter))
         return MAY_NOT;
-    const struct people *people = &in->config->people;
-    const struct person *requester =
-        row->requester == NULL ? NULL : person_of_actor(people, row->requester);
-    struct matter matter = {&policy, people, requester == NULL ? NULL : requester->id,
-                            row->raised_at_ms, in->now_ms};
     if (policy_may_vote(&matter, in->person->id, true, &err))
         return MAY_DECIDE;
     if (why != NULL)
@@ -208,6 +202,13 @@ static void add_title(struct request_page *x)
     }
     if (json_text_at(x->view, "description") != NULL)
         html_add(&x->b, "<p>%s</p>", json_text_at(x->view, "description"));
+    if (json_get(x->view, "edited") != NULL)
+        html_add(&x->b,
+                 "<p class=\"sub\">Edited by %s: takes the place of <a href=\"/requests/%s\">"
+                 "request %s</a>.</p>",
+                 json_text_or(x->view, "edited.by", ""),
+                 json_text_or(x->view, "edited.request", ""),
+                 json_text_or(x->view, "edited.code", ""));
     html_raw(&x->b, "<div class=\"row\">");
     html_chip(&x->b, tone_of_status(x->row.status), x->row.status);
     html_add(&x->b, "<span class=\"sub\">request <span class=\"mono\">%s</span></span></div>",
@@ -301,6 +302,29 @@ static const char *vote_form(struct request_page *x, const char *file)
                      {.name = "form_token", .text = x->in->form_token});
 }
 
+/* Each argument that may be changed, as it is now. */
+static void add_edit_form(struct request_page *x)
+{
+    struct strbuf fields;
+    strbuf_init(&fields, x->in->a, HTML_BYTES);
+    JSON_EACH(name, json_get(x->view, "editable"))
+    {
+        const struct json *value = json_get(json_get(x->view, "arguments"), json_text(name));
+        const char *text = value == NULL              ? ""
+                           : json_text(value) != NULL ? json_text(value)
+                                                      : json_write(x->in->a, value);
+        html_add(&fields,
+                 "<label for=\"arg.%s\">%s</label>"
+                 "<textarea id=\"arg.%s\" name=\"arg.%s\" rows=\"%d\">\n%s</textarea>",
+                 json_text(name), json_text(name), json_text(name), json_text(name),
+                 strchr(text, '\n') == NULL ? 1 : 6, text);
+    }
+    if (fields.len > 0)
+        html_raw(&x->b, PAGE_PART(x->in, "edit.html", {.name = "id", .text = x->row.id},
+                                  {.name = "form_token", .text = x->in->form_token},
+                                  {.name = "fields", .text = fields.text, .is_escaped = true}));
+}
+
 static void add_buttons(struct request_page *x)
 {
     struct strbuf field;
@@ -324,6 +348,7 @@ static void add_buttons(struct request_page *x)
         html_raw(&x->b, "<div class=\"decide\">");
         html_raw(&x->b, may == MAY_DECIDE ? vote_form(x, "approve.html") : "");
         html_raw(&x->b, vote_form(x, "reject.html"));
+        add_edit_form(x);
         html_raw(&x->b, "</div>");
     } else if (why == NULL) {
         html_raw(&x->b, "<p>Its time is over; nobody can decide it any more.</p>");
@@ -366,6 +391,8 @@ static void add_result(struct request_page *x)
         {"not_allowed", TONE_BAD, "Your vote did not count: you may not decide this so."},
         {"too_late", TONE_WAIT, "Your vote came too late and did not count."},
         {"invalid", TONE_BAD, "That did not fit this request; nothing changed."},
+        {"checking", TONE_WAIT,
+         "Your change is being checked; a new request takes this one's place."},
     };
     const char *result =
         x->in->query == NULL ? NULL : form_value(x->in->a, span_of(x->in->query), "result");

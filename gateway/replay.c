@@ -220,6 +220,8 @@ static bool is_effect(const struct run *r, const struct event *e)
         return json_get(e->data, "looking_up") != NULL;
     case EVENT_REQUEST_RAISED: /* others may ask on this thread too */
         return json_get(e->data, "about") != NULL || json_get(e->data, "call") != NULL;
+    case EVENT_VOTE_REFUSED: /* a change that was checked and not taken */
+        return json_get(e->data, "edit") != NULL;
     case EVENT_REQUEST_DECIDED:
         return text_starts(e->actor, "agent:");
     case EVENT_FINISHED: /* its agent or pipeline was taken out of the configuration meanwhile */
@@ -244,7 +246,6 @@ static bool is_effect(const struct run *r, const struct event *e)
     case EVENT_DELIVERY_SENT:
     case EVENT_DELIVERY_FAILED:
     case EVENT_VOTE:
-    case EVENT_VOTE_REFUSED:
     case EVENT_REQUEST_REMINDED:
     case EVENT_REQUEST_ESCALATED:
     case EVENT_PAUSED:

@@ -1,8 +1,9 @@
 /* Requests: raised, shown, voted on, decided, expired. request_vote() is the one function through
  * which everybody decides, whatever the channel. See app.h and DESIGN section 7. */
-#include "gateway/app.h"
 #include "gateway/base/hash.h"
 #include "gateway/base/text.h"
+#include "gateway/requests_private.h"
+#include "gateway/views.h"
 
 #include <openssl/rand.h>
 #include <string.h>
@@ -130,41 +131,85 @@ static bool append_raised(struct app *app, const struct request_row *r, const st
     return app_append(app, r->thread, EVENT_REQUEST_RAISED, "system", data, NULL, err);
 }
 
-bool request_raise_approval(struct app *app, struct thread_row *row, const struct effect *e,
-                            struct err *err)
+static bool policy_of(struct app *app, const struct request_row *r, struct policy *out)
 {
+    struct problems ignored = {0};
+    return r->policy != NULL &&
+           policy_parse(app->a, "policy", json_parse_own(app->a, r->policy), out, &ignored);
+}
+
+/* The policy of the configuration; of a change: the one that its request was raised with. */
+static bool policy_for(struct app *app, const struct effect *e, const struct request_row *was,
+                       struct policy *out, struct err *err)
+{
+    if (e->edit > 0)
+        return policy_of(app, was, out) ||
+               fail(err, ERR_INVALID, "request %s has no readable policy", was->id);
     const struct policy *p = config_policy(app->config, e->tool->needs);
     if (p == NULL)
         return fail(err, ERR_INVALID, "tool %s: policy %s is no longer configured", e->tool->name,
                     e->tool->needs);
-    bool expires = p->expire_ms > 0 && p->on_expire != EXPIRE_KEEP;
-    struct json *view = json_object(app->a);
+    *out = *p;
+    return true;
+}
+
+static struct json *approval_view(struct app *app, const struct thread_row *row,
+                                  const struct effect *e, const char *policy_name)
+{
+    struct json *view = json_object(app->a), *argv;
     json_set_text(app->a, view, "agent", row->t.agent);
     json_set_text(app->a, view, "title", row->t.title);
     json_set_text(app->a, view, "description", e->tool->description);
-    json_set_text(app->a, view, "policy_name", p->name);
+    json_set_text(app->a, view, "policy_name", policy_name);
     json_set(app->a, view, "facts", e->facts);
     if (json_get(e->facts, "state") != NULL) /* an outside agent's own: given back as it is */
         json_set(app->a, view, "state", json_get(e->facts, "state"));
+    if (e->tool->run.kind == RUN_COMMAND && e->tool->run.n_argv > 0 &&
+        argv_of_tool(app, e->tool, e->data, &argv, NULL))
+        json_set(app->a, view, "runs", argv);
+    struct json *editable = json_array(app->a);
+    for (size_t i = 0; e->call > 0 && i < e->tool->n_editable; i++)
+        json_push_text(app->a, editable, e->tool->editable[i]);
+    if (json_count(editable) > 0)
+        json_set(app->a, view, "editable", editable);
+    return view;
+}
+
+bool request_raise_approval(struct app *app, struct thread_row *row, const struct effect *e,
+                            struct err *err)
+{
+    struct policy p;
+    struct request_row was = {0};
+    if ((e->edit > 0 && !store_get_request(&app->store, app->a, e->request, &was, err)) ||
+        !policy_for(app, e, &was, &p, err))
+        return false;
+    bool expires = p.expire_ms > 0 && p.on_expire != EXPIRE_KEEP;
+    const char *policy_name =
+        e->edit > 0 ? json_text_or(json_parse_own(app->a, was.view), "policy_name", p.name)
+                    : p.name;
+    struct json *view = approval_view(app, row, e, policy_name);
     struct request_row r = {.id = app_id(app, 'r'),
                             .thread = row->t.id,
                             .kind = "approval",
                             .status = "open",
                             .call = e->call,
                             .tool = e->tool->name,
-                            .view = json_write(app->a, view),
-                            .policy = json_canonical(app->a, p->source),
+                            .policy = json_canonical(app->a, p.source),
                             .requester = row->t.requester,
                             .raised_at_ms = app->now_ms,
-                            .expires_at_ms = expires ? app->now_ms + p->expire_ms : 0};
+                            .expires_at_ms = expires ? app->now_ms + p.expire_ms : 0};
     seal(app, &r, e->tool, e->data);
-    if (!new_code(app, &r.code, err) || !store_add_request(&app->store, &r, err) ||
-        !append_raised(app, &r, view, err) || !add_timers(app, &r, p, err))
+    if (!new_code(app, &r.code, err) ||
+        (e->edit > 0 && !edit_replace(app, row, e, &was, &r, view, err)))
         return false;
-    if (p->n_ask == 0)
+    r.view = json_write(app->a, view);
+    if (!store_add_request(&app->store, &r, err) || !append_raised(app, &r, view, err) ||
+        !add_timers(app, &r, &p, err))
+        return false;
+    if (p.n_ask == 0)
         return outbox_card(app, row, r.id, -1, row->t.channel, row->t.to, err);
-    for (size_t i = 0; i < p->n_ask; i++)
-        if (p->ask[i].after_ms == 0 && !request_ask(app, r.id, (int64_t)i, err))
+    for (size_t i = 0; i < p.n_ask; i++)
+        if (p.ask[i].after_ms == 0 && !request_ask(app, r.id, (int64_t)i, err))
             return false;
     return true;
 }
@@ -197,13 +242,6 @@ bool request_raise_question(struct app *app, struct thread_row *row, const struc
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-static bool policy_of(struct app *app, const struct request_row *r, struct policy *out)
-{
-    struct problems ignored = {0};
-    return r->policy != NULL &&
-           policy_parse(app->a, "policy", json_parse_own(app->a, r->policy), out, &ignored);
-}
-
 bool request_ask(struct app *app, const char *id, int64_t index, struct err *err)
 {
     struct request_row r;
@@ -230,13 +268,12 @@ bool request_ask_failed(struct app *app, const char *id, int64_t ask, struct err
 
 /* ---- deciding ---------------------------------------------------------------------------- */
 
-/* The atomic change from open, its event, and every place that shows it. */
-static bool conclude(struct app *app, const struct request_row *r, const char *status,
-                     const char *actor, const char *comment, const char *answer, bool *won,
-                     struct err *err)
+bool request_conclude(struct app *app, const struct request_row *r, const struct conclusion *how,
+                      bool *won, struct err *err)
 {
+    const char *status = how->end.status, *comment = how->end.comment, *answer = how->end.answer;
     struct json *data = json_object(app->a);
-    if (!store_decide(&app->store, r->id, status, actor, comment, answer, app->now_ms, won, err))
+    if (!store_decide(&app->store, r->id, &how->end, app->now_ms, won, err))
         return false;
     if (!*won)
         return true;
@@ -259,6 +296,10 @@ static bool conclude(struct app *app, const struct request_row *r, const char *s
         json_set_text(app->a, data, "comment", comment);
     if (answer != NULL)
         json_set_text(app->a, data, "answer", answer);
+    if (how->edit > 0) {
+        json_set_int(app->a, data, "edit", how->edit);
+        json_set_text(app->a, data, "edited_into", how->edited_into);
+    }
     if (strcmp(status, "expired") == 0) {
         int64_t period_ms = r->expires_at_ms - r->raised_at_ms;
         json_set_text(app->a, data, "note",
@@ -272,8 +313,8 @@ static bool conclude(struct app *app, const struct request_row *r, const char *s
     return store_drop_timers(&app->store, "ask", r->id, err) &&
            store_drop_timers(&app->store, "expire", r->id, err) &&
            store_drop_timers(&app->store, "recheck", r->id, err) &&
-           app_append(app, r->thread, EVENT_REQUEST_DECIDED, actor, data, NULL, err) &&
-           outbox_edit_cards(app, r->id, err);
+           app_append(app, r->thread, EVENT_REQUEST_DECIDED, how->end.by, data, NULL, err) &&
+           outbox_edit_cards(app, r->id, err) && (edit_too_late(app, r, how), true);
 }
 
 bool request_cancel(struct app *app, const char *id, const char *actor, const char *why,
@@ -282,16 +323,20 @@ bool request_cancel(struct app *app, const char *id, const char *actor, const ch
     struct request_row r;
     bool won;
     return store_get_request(&app->store, app->a, id, &r, err) &&
-           conclude(app, &r, "cancelled", actor, why, NULL, &won, err);
+           request_conclude(
+               app, &r,
+               &(struct conclusion){{.status = "cancelled", .by = actor, .comment = why}, 0, NULL},
+               &won, err);
 }
 
-/* A vote that does not count is recorded too, and answered. */
-static bool refuse(struct app *app, const struct vote_in *in, const struct request_row *r,
-                   enum vote_result result, const char *sentence, struct vote_out *out,
-                   struct err *err)
+bool request_refuse_vote(struct app *app, const struct vote_in *in, const struct request_row *r,
+                         enum vote_result result, const char *sentence, struct vote_out *out,
+                         struct err *err)
 {
-    *out = (struct vote_out){
-        .result = result, .sentence = sentence, .request = r == NULL ? NULL : r->id};
+    *out = (struct vote_out){.result = result,
+                             .sentence = sentence,
+                             .request = r == NULL ? NULL : r->id,
+                             .field = out->field};
     metrics_add(app->metrics, METRIC_VOTES_REFUSED, 1);
     if (r == NULL)
         return true;
@@ -305,7 +350,7 @@ static bool refuse(struct app *app, const struct vote_in *in, const struct reque
                       actor_of(app->a, &app->config->people, in->identity), data, NULL, err);
 }
 
-static const char *how_decided(struct app *app, const struct request_row *r)
+const char *request_how_decided(struct app *app, const struct request_row *r)
 {
     return arena_printf(
         app->a, "Request %s is %s already%s%s%s%s.", r->code, r->status,
@@ -329,23 +374,11 @@ static bool append_vote(struct app *app, const struct request_row *r, const stru
                       data, NULL, err);
 }
 
-static struct matter matter_of(struct app *app, const struct request_row *r,
-                               const struct policy *policy)
-{
-    const struct people *people = &app->config->people;
-    const struct person *requester =
-        r->requester == NULL ? NULL : person_of_actor(people, r->requester);
-    return (struct matter){.policy = policy,
-                           .people = people,
-                           .requester = requester == NULL ? NULL : requester->id,
-                           .raised_at_ms = r->raised_at_ms,
-                           .now_ms = app->now_ms};
-}
-
 /* Counts what stands and decides when it suffices. *decided says whether it did. */
-static bool count_votes(struct app *app, const struct request_row *r, const struct policy *policy,
-                        const char *actor, const char *comment, bool *decided, struct err *err)
+static bool count_votes(struct app *app, const struct request_row *r, const struct matter *matter,
+                        const struct request_end *by, bool *decided, struct err *err)
 {
+    struct conclusion how = {.end = *by};
     struct vote_row *rows;
     size_t n;
     *decided = false;
@@ -356,14 +389,15 @@ static bool count_votes(struct app *app, const struct request_row *r, const stru
         votes[i] = (struct vote){.person = rows[i].person,
                                  .approve = strcmp(rows[i].decision, "approve") == 0,
                                  .at_ms = rows[i].at_ms};
-    struct matter matter = matter_of(app, r, policy);
-    switch (policy_verdict(&matter, votes, n)) {
+    switch (policy_verdict(matter, votes, n)) {
     case VERDICT_OPEN:
         return true;
     case VERDICT_APPROVED:
-        return conclude(app, r, "approved", actor, comment, NULL, decided, err);
+        how.end.status = "approved";
+        return request_conclude(app, r, &how, decided, err);
     case VERDICT_REJECTED:
-        return conclude(app, r, "rejected", actor, comment, NULL, decided, err);
+        how.end.status = "rejected";
+        return request_conclude(app, r, &how, decided, err);
     }
     UNREACHABLE();
 }
@@ -432,21 +466,24 @@ static bool vote_on_approval(struct app *app, const struct request_row *r, const
                              const struct person *person, struct vote_out *out, struct err *err)
 {
     struct policy policy;
+    struct matter matter;
     struct err why = ERR_INIT;
+    struct request_end by = {.by = arena_printf(app->a, "person:%s", person->id),
+                             .comment = in->comment,
+                             .via = in->via};
     bool decided, approve = strcmp(in->decision, "approve") == 0;
-    if (!policy_of(app, r, &policy))
+    if (!view_matter(app->a, app->config, r, app->now_ms, &policy, &matter))
         return fail(err, ERR_INVALID, "request %s has no readable policy", r->id);
-    struct matter matter = matter_of(app, r, &policy);
     if (!policy_may_vote(&matter, person->id, approve, &why))
-        return refuse(app, in, r, VOTE_NOT_ALLOWED, arena_strdup(app->a, why.text), out, err);
+        return request_refuse_vote(app, in, r, VOTE_NOT_ALLOWED, arena_strdup(app->a, why.text),
+                                   out, err);
     struct vote_row vote = {.person = person->id,
                             .decision = in->decision,
                             .comment = in->comment,
                             .via = in->via,
                             .at_ms = app->now_ms};
     if (!store_put_vote(&app->store, r->id, &vote, err) || !append_vote(app, r, in, person, err) ||
-        !count_votes(app, r, &policy, arena_printf(app->a, "person:%s", person->id), in->comment,
-                     &decided, err))
+        !count_votes(app, r, &matter, &by, &decided, err))
         return false;
     out->result = decided ? VOTE_DECIDED : VOTE_COUNTED;
     out->sentence =
@@ -461,18 +498,23 @@ static bool answer_question(struct app *app, const struct request_row *r, const 
 {
     bool won;
     if (in->answer == NULL || *text_one_line(app->a, in->answer) == '\0')
-        return refuse(app, in, r, VOTE_INVALID, "An answer needs words.", out, err);
+        return request_refuse_vote(app, in, r, VOTE_INVALID, "An answer needs words.", out, err);
     if (strlen(in->answer) > ANSWER_BYTES)
-        return refuse(app, in, r, VOTE_INVALID, "This answer is too long.", out, err);
+        return request_refuse_vote(app, in, r, VOTE_INVALID, "This answer is too long.", out, err);
     const char *answer = full_answer(app, r, in->answer);
     if (answer == NULL)
-        return refuse(app, in, r, VOTE_INVALID,
-                      arena_printf(app->a, "This is none of the choices: %s.",
-                                   choices_text(app->a, choices_of(app, r))),
-                      out, err);
-    if (!append_vote(app, r, in, person, err) ||
-        !conclude(app, r, "answered", arena_printf(app->a, "person:%s", person->id), in->comment,
-                  answer, &won, err))
+        return request_refuse_vote(app, in, r, VOTE_INVALID,
+                                   arena_printf(app->a, "This is none of the choices: %s.",
+                                                choices_text(app->a, choices_of(app, r))),
+                                   out, err);
+    struct conclusion how = {{.status = "answered",
+                              .by = arena_printf(app->a, "person:%s", person->id),
+                              .comment = in->comment,
+                              .answer = answer,
+                              .via = in->via},
+                             0,
+                             NULL};
+    if (!append_vote(app, r, in, person, err) || !request_conclude(app, r, &how, &won, err))
         return false;
     out->result = VOTE_DECIDED;
     return true;
@@ -483,10 +525,14 @@ static bool withdraw(struct app *app, const struct request_row *r, const struct 
 {
     bool won;
     if (!text_eq(r->requester, actor_of(app->a, &app->config->people, in->identity)))
-        return refuse(app, in, r, VOTE_NOT_ALLOWED, "Only who asked for it may withdraw it.", out,
-                      err);
+        return request_refuse_vote(app, in, r, VOTE_NOT_ALLOWED,
+                                   "Only who asked for it may withdraw it.", out, err);
+    struct conclusion how = {
+        {.status = "cancelled", .by = r->requester, .comment = in->comment, .via = in->via},
+        0,
+        NULL};
     out->result = VOTE_DECIDED;
-    return conclude(app, r, "cancelled", r->requester, in->comment, NULL, &won, err);
+    return request_conclude(app, r, &how, &won, err);
 }
 
 /* Which decisions fit which kind of request? */
@@ -495,8 +541,8 @@ static const char *misfit(const struct request_row *r, const struct vote_in *in)
     bool question = strcmp(r->kind, "question") == 0;
     bool answer = strcmp(in->decision, "answer") == 0;
     if (strcmp(in->decision, "approve") != 0 && strcmp(in->decision, "reject") != 0 && !answer &&
-        strcmp(in->decision, "withdraw") != 0)
-        return "A decision is approve, reject, answer or withdraw.";
+        strcmp(in->decision, "withdraw") != 0 && strcmp(in->decision, "edit") != 0)
+        return "A decision is approve, reject, answer, edit or withdraw.";
     if (strcmp(in->decision, "withdraw") == 0)
         return NULL;
     if (question && !answer)
@@ -524,8 +570,9 @@ bool request_vote(struct app *app, const struct vote_in *in, struct vote_out *ou
     if (!find_named(app, in->request, &r, &why)) {
         if (why.kind == ERR_TRANSIENT)
             return fail(err, why.kind, "%s", why.text);
-        return refuse(app, in, NULL, VOTE_UNKNOWN,
-                      arena_printf(app->a, "I know no open request %s.", in->request), out, err);
+        return request_refuse_vote(app, in, NULL, VOTE_UNKNOWN,
+                                   arena_printf(app->a, "I know no open request %s.", in->request),
+                                   out, err);
     }
     out->request = r.id;
     out->thread = r.thread;
@@ -535,25 +582,30 @@ bool request_vote(struct app *app, const struct vote_in *in, struct vote_out *ou
                                       : person_by_identity(people, in->identity);
     bool withdrawing = strcmp(in->decision, "withdraw") == 0;
     if (person == NULL && !withdrawing)
-        return refuse(app, in, &r, VOTE_NOT_ALLOWED,
-                      "I do not know you: only people in my configuration may decide.", out, err);
+        return request_refuse_vote(app, in, &r, VOTE_NOT_ALLOWED,
+                                   "I do not know you: only people in my configuration may decide.",
+                                   out, err);
     if (person != NULL && !is_same_vote(app, &r, in, person, &same, err))
         return false;
     if (person != NULL && same) {
         out->result = VOTE_SAME;
         out->sentence =
-            strcmp(r.status, "open") == 0 ? "You said so already." : how_decided(app, &r);
+            strcmp(r.status, "open") == 0 ? "You said so already." : request_how_decided(app, &r);
         return true;
     }
     if (strcmp(r.status, "open") != 0)
-        return refuse(app, in, &r, VOTE_TOO_LATE, how_decided(app, &r), out, err);
+        return request_refuse_vote(app, in, &r, VOTE_TOO_LATE, request_how_decided(app, &r), out,
+                                   err);
     if (misfit(&r, in) != NULL)
-        return refuse(app, in, &r, VOTE_INVALID, misfit(&r, in), out, err);
+        return request_refuse_vote(app, in, &r, VOTE_INVALID, misfit(&r, in), out, err);
     if (r.expires_at_ms > 0 && app->now_ms >= r.expires_at_ms)
-        return refuse(app, in, &r, VOTE_TOO_LATE,
-                      arena_printf(app->a, "Request %s has expired.", r.code), out, err);
+        return request_refuse_vote(app, in, &r, VOTE_TOO_LATE,
+                                   arena_printf(app->a, "Request %s has expired.", r.code), out,
+                                   err);
     if (withdrawing)
         return withdraw(app, &r, in, out, err);
+    if (strcmp(in->decision, "edit") == 0)
+        return edit_request(app, &r, in, person, out, err);
     return strcmp(r.kind, "question") == 0 ? answer_question(app, &r, in, person, out, err)
                                            : vote_on_approval(app, &r, in, person, out, err);
 }
@@ -564,7 +616,10 @@ bool request_timer(struct app *app, const struct timer_row *timer, struct err *e
 {
     struct request_row r;
     struct policy policy;
+    struct matter matter;
     bool decided;
+    static const struct conclusion expired = {{.status = "expired", .by = "system"}, 0, NULL};
+    static const struct request_end by_time = {.by = "system"};
     if (!store_get_request(&app->store, app->a, timer->ref, &r, err))
         return false;
     if (strcmp(r.status, "open") != 0)
@@ -574,7 +629,7 @@ bool request_timer(struct app *app, const struct timer_row *timer, struct err *e
         return text_to_int(timer->data, 0, 1000, &index) && request_ask(app, r.id, index, err);
     }
     if (strcmp(timer->kind, "expire") == 0)
-        return conclude(app, &r, "expired", "system", NULL, NULL, &decided, err);
-    return !policy_of(app, &r, &policy) ||
-           count_votes(app, &r, &policy, "system", NULL, &decided, err);
+        return request_conclude(app, &r, &expired, &decided, err);
+    return !view_matter(app->a, app->config, &r, app->now_ms, &policy, &matter) ||
+           count_votes(app, &r, &matter, &by_time, &decided, err);
 }

@@ -27,6 +27,7 @@ static const struct {
     {"comment", offsetof(struct arrival, comment)},
     {"answer", offsetof(struct arrival, answer)},
     {"shown_at", offsetof(struct arrival, shown_at)},
+    {"hold", offsetof(struct arrival, hold)},
 };
 
 static const char **text_member(struct arrival *in, size_t offset)
@@ -121,13 +122,16 @@ static bool route_matches(const struct route *r, const char *instance, const str
            (r->command == NULL || text_eq(r->command, json_text_at(in->data, "command")));
 }
 
-static const struct route *find_route(const struct config *config, const char *instance,
-                                      const struct arrival *in)
+/* A shortcut that has no route of its own is what a mention would be. */
+const struct route *router_find(struct app *app, const char *instance, const struct arrival *in)
 {
+    const struct config *config = app->config;
+    struct arrival as_mention = *in;
+    as_mention.when = "mention";
     for (size_t i = 0; i < config->n_routes; i++)
         if (route_matches(&config->routes[i], instance, in))
             return &config->routes[i];
-    return NULL;
+    return text_eq(in->when, "shortcut") ? router_find(app, instance, &as_mention) : NULL;
 }
 
 /* A run's repository is its environments': all of a pipeline name the same one. */
@@ -196,12 +200,18 @@ static bool decide(struct app *app, const char *instance, const struct arrival *
                            .decision = in->decision,
                            .comment = in->comment,
                            .answer = in->answer,
+                           .arguments = json_get(in->data, "arguments"),
+                           .to = in->to,
+                           .in_thread = in->in_thread,
                            .identity = in->sender,
                            .via = instance};
     struct vote_out out;
     if (!request_vote(app, &vote, &out, err))
         return false;
-    if (out.result != VOTE_DECIDED && out.sentence != NULL)
+    bool told = out.result == VOTE_DECIDED || out.result == VOTE_CHECKING;
+    if (in->hold != NULL)
+        edit_taken(app, in->hold, &out, &told);
+    if (!told && out.sentence != NULL)
         tell_sender(app, instance, in, out.sentence);
     return true;
 }
@@ -284,7 +294,7 @@ static bool route_message(struct app *app, const char *instance, struct arrival 
         return join_thread(app, thread, instance, in, err);
     if (in->known_threads_only)
         return true;
-    const struct route *route = find_route(app->config, instance, in);
+    const struct route *route = router_find(app, instance, in);
     if (route != NULL)
         return start_by_route(app, route, instance, in, err);
     if (in->kind == ARRIVAL_MESSAGE)
@@ -302,11 +312,18 @@ bool router_route(struct app *app, int64_t id, struct err *err)
     bool ok = true;
     switch (in.kind) {
     case ARRIVAL_IGNORED:
+    case ARRIVAL_SEARCH:
     case ARRIVAL_ASK_FORM: /* its form was the answer; what the form says comes as a decision */
         break;
-    case ARRIVAL_DECISION:
-        ok = decide(app, stored.channel, &in, err);
+    case ARRIVAL_DECISION: /* one without a place was made on the person's own page */
+        ok = decide(app, stored.channel, &in, err) &&
+             (in.to != NULL ||
+              outbox_home(app, stored.channel, strchr(in.sender, ':') + 1, NULL, err));
         break;
+    case ARRIVAL_HOME:
+        ok = outbox_home(app, stored.channel, in.to, json_text_at(in.data, "hash"), err);
+        break;
+    case ARRIVAL_COMMAND:
     case ARRIVAL_MESSAGE:
     case ARRIVAL_EVENT:
         ok = route_message(app, stored.channel, &in, err);

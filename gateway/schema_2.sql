@@ -7,6 +7,13 @@ UPDATE requests SET number = counted.number FROM
     WHERE counted.id = requests.id;
 CREATE UNIQUE INDEX requests_number ON requests (number);
 
+-- Where it was decided: the channel, the page, the key.
+ALTER TABLE requests ADD COLUMN via TEXT;
+
+-- What somebody asked for, and what was decided last, for the page that each person has of their own.
+CREATE INDEX requests_requester ON requests (requester, raised_at_ms);
+CREATE INDEX requests_decided ON requests (decided_at_ms) WHERE decided_at_ms > 0;
+
 CREATE INDEX deliveries_edit ON deliveries (replaces) WHERE replaces IS NOT NULL;
 CREATE INDEX tool_runs_due ON tool_runs (due_at_ms) WHERE state = 'due';
 CREATE INDEX threads_agent ON threads (agent, created_at_ms, id);

@@ -266,6 +266,7 @@ int serve_main(const struct serve_options *o)
         fprintf(stderr, "signoff: %s\n", err.text);
     }
     stop_edges(app);
+    edit_forget_all(app);
     if (app->store.db != NULL)
         store_close(&app->store);
     if (lock_fd >= 0)

@@ -91,16 +91,17 @@ static void free_set(struct letter *letter)
     free(order);
 }
 
-struct slack_ack_order *slack_ack_order_new(const struct slack_envelope *envelope, const char *body)
+struct slack_ack_order *slack_ack_order_new(uint64_t conn, const char *envelope_id,
+                                            bool takes_payload, const char *body)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
-    const char *text = slack_ack(&a, envelope->id, envelope->takes_payload, body);
+    const char *text = slack_ack(&a, envelope_id, takes_payload, body);
     size_t len = strlen(text);
     struct slack_ack_order *order = calloc(1, sizeof *order + len + 1);
     if (order == NULL)
         abort();
     order->letter.kind = ORDER_ACK;
-    order->conn = envelope->conn;
+    order->conn = conn;
     order->len = len;
     memcpy(order->text, text, len + 1);
     return order;

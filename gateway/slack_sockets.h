@@ -48,8 +48,8 @@ void slack_sockets_set(struct slack_sockets *s, const struct slack_settings *con
 
 /* The acknowledgement of an envelope, made now and sent later; `body` as of slack_ack(). */
 struct slack_ack_order;
-struct slack_ack_order *slack_ack_order_new(const struct slack_envelope *envelope,
-                                            const char *body);
+struct slack_ack_order *slack_ack_order_new(uint64_t conn, const char *envelope_id,
+                                            bool takes_payload, const char *body);
 void slack_ack_order_free(struct slack_ack_order *order);
 /* Takes it. Where the connection is gone, nothing is sent: Slack sends the envelope again. Any
  * thread. */

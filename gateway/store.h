@@ -139,6 +139,11 @@ struct request_row {
     const char *decided_by, *comment, *answer;
     int64_t asked; /* ask steps taken */
     const char *callback;
+    const char *via; /* where it was decided, or NULL */
+};
+/* How a request ends. What is NULL is not known, or not wanted. */
+struct request_end {
+    const char *status, *by, *comment, *answer, *via;
 };
 struct vote_row {
     const char *person, *decision, *comment, *via;
@@ -155,15 +160,20 @@ bool store_find_request(struct store *s, struct arena *a, const char *id_or_code
 bool store_code_is_free(struct store *s, struct arena *a, const char *code, int64_t since_ms,
                         bool *is_free, int64_t *taken, struct err *err) NODISCARD;
 /* The atomic change from open: *won is false when it was decided already. */
-bool store_decide(struct store *s, const char *id, const char *status, const char *by,
-                  const char *comment, const char *answer, int64_t now_ms, bool *won,
-                  struct err *err) NODISCARD;
+bool store_decide(struct store *s, const char *id, const struct request_end *end, int64_t now_ms,
+                  bool *won, struct err *err) NODISCARD;
 bool store_set_asked(struct store *s, const char *id, int64_t asked, struct err *err) NODISCARD;
 bool store_put_vote(struct store *s, const char *request, const struct vote_row *vote,
                     struct err *err) NODISCARD;
 bool store_votes(struct store *s, struct arena *a, const char *request, struct vote_row **out,
                  size_t *count, struct err *err) NODISCARD;
 bool store_open_requests_of(struct store *s, struct arena *a, const char *thread,
+                            struct request_row **out, size_t *count, struct err *err) NODISCARD;
+/* Newest first. */
+bool store_requests_asked_by(struct store *s, struct arena *a, const char *requester, int64_t limit,
+                             struct request_row **out, size_t *count, struct err *err) NODISCARD;
+/* By when they were decided, the last one first. */
+bool store_requests_decided(struct store *s, struct arena *a, int64_t limit,
                             struct request_row **out, size_t *count, struct err *err) NODISCARD;
 struct request_filter {
     const char *status, *thread;

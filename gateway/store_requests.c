@@ -4,9 +4,10 @@
 
 #include <string.h>
 
-#define REQUEST_COLUMNS                                                                        \
-    "id, code, thread, kind, status, call, tool, canonical, digest, view, policy, requester, " \
-    "raised_at_ms, expires_at_ms, decided_at_ms, decided_by, comment, answer, asked, callback"
+#define REQUEST_COLUMNS                                                                          \
+    "id, code, thread, kind, status, call, tool, canonical, digest, view, policy, requester, "   \
+    "raised_at_ms, expires_at_ms, decided_at_ms, decided_by, comment, answer, asked, callback, " \
+    "via"
 
 static void read_request(const struct db_rows *r, size_t i, struct request_row *out)
 {
@@ -31,6 +32,7 @@ static void read_request(const struct db_rows *r, size_t i, struct request_row *
         .answer = db_cell_text(r, i, 17),
         .asked = db_cell_int(r, i, 18),
         .callback = db_cell_text(r, i, 19),
+        .via = db_cell_text(r, i, 20),
     };
 }
 
@@ -112,15 +114,14 @@ bool store_code_is_free(struct store *s, struct arena *a, const char *code, int6
     return true;
 }
 
-bool store_decide(struct store *s, const char *id, const char *status, const char *by,
-                  const char *comment, const char *answer, int64_t now_ms, bool *won,
-                  struct err *err)
+bool store_decide(struct store *s, const char *id, const struct request_end *end, int64_t now_ms,
+                  bool *won, struct err *err)
 {
     if (!db_run(s->db,
                 "UPDATE requests SET status = $2, decided_by = $3, comment = $4, answer = $5, "
-                "decided_at_ms = $6 WHERE id = $1 AND status = 'open'",
-                DB_ARGS(db_text(id), db_text(status), db_text(by), db_text(comment),
-                        db_text(answer), db_int(now_ms)),
+                "decided_at_ms = $6, via = $7 WHERE id = $1 AND status = 'open'",
+                DB_ARGS(db_text(id), db_text(end->status), db_text(end->by), db_text(end->comment),
+                        db_text(end->answer), db_int(now_ms), db_text(end->via)),
                 err))
         return false;
     *won = db_changes(s->db) == 1;
@@ -174,6 +175,32 @@ bool store_open_requests_of(struct store *s, struct arena *a, const char *thread
                   "SELECT " REQUEST_COLUMNS " FROM requests WHERE thread = $1 AND status = 'open' "
                   "ORDER BY raised_at_ms, id",
                   DB_ARGS(db_text(thread)), &rows, err))
+        return false;
+    read_requests(a, &rows, out, count);
+    return true;
+}
+
+bool store_requests_asked_by(struct store *s, struct arena *a, const char *requester, int64_t limit,
+                             struct request_row **out, size_t *count, struct err *err)
+{
+    struct db_rows rows;
+    if (!db_query(s->db, a,
+                  "SELECT " REQUEST_COLUMNS " FROM requests WHERE requester = $1 "
+                  "ORDER BY raised_at_ms DESC LIMIT $2",
+                  DB_ARGS(db_text(requester), db_int(limit)), &rows, err))
+        return false;
+    read_requests(a, &rows, out, count);
+    return true;
+}
+
+bool store_requests_decided(struct store *s, struct arena *a, int64_t limit,
+                            struct request_row **out, size_t *count, struct err *err)
+{
+    struct db_rows rows;
+    if (!db_query(s->db, a,
+                  "SELECT " REQUEST_COLUMNS " FROM requests WHERE decided_at_ms > 0 "
+                  "ORDER BY decided_at_ms DESC LIMIT $1",
+                  DB_ARGS(db_int(limit)), &rows, err))
         return false;
     read_requests(a, &rows, out, count);
     return true;

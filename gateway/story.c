@@ -361,7 +361,12 @@ static void tell_request(struct telling *t)
 
 static void tell_vote(struct telling *t)
 {
-    head(t, "%s voted %s, by %s", t->who, text_of(t, "decision"), text_of(t, "via"));
+    if (text_eq(json_text_at(t->data, "decision"), "edit"))
+        head(t, "%s changed the arguments to %s, by %s", t->who,
+             one_line(t->a, json_write(t->a, json_get(t->data, "arguments")), 240),
+             text_of(t, "via"));
+    else
+        head(t, "%s voted %s, by %s", t->who, text_of(t, "decision"), text_of(t, "via"));
     t->out->tone = tone_of_status(json_text_at(t->data, "decision"));
     t->out->body = block(t->a, json_text_at(t->data, "comment"));
 }

@@ -7,9 +7,7 @@ enum { READ_TIMEOUT_MS = 60000 };
 
 /* ---- argv.c: what a command is started with ---------------------------------------------- */
 
-/* The argv as a JSON array, holes filled. err says which value is not passed to a command. */
-bool argv_of_tool(struct app *app, const struct tool *tool, const struct json *args,
-                  struct json **out, struct err *err) NODISCARD;
+/* Holes are filled; err says which value is not passed to a command. argv_of_tool() is in app.h. */
 bool argv_of_stage(struct app *app, const struct thread_row *row, const struct stage *stage,
                    struct json **out, struct err *err) NODISCARD;
 /* From a stored array. NULL-terminated. */

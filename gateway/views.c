@@ -93,20 +93,56 @@ static void add_words(struct arena *a, struct json *o, const struct json *kept)
 static void add_extras(struct arena *a, const struct config *config, struct json *o,
                        const struct json *kept, const struct request_row *r)
 {
-    static const char *const names[] = {"agent", "title",       "facts",
-                                        "about", "description", "policy_name"};
+    static const char *const names[] = {"agent",       "title", "facts",    "about", "description",
+                                        "policy_name", "runs",  "editable", "edited"};
     for (size_t i = 0; i < COUNT(names); i++)
         if (json_get(kept, names[i]) != NULL)
             json_set(a, o, names[i], json_get(kept, names[i]));
     struct policy policy;
     struct problems ignored = {0};
     if (r->policy != NULL && policy_parse(a, json_text_or(kept, "policy_name", "policy"),
-                                          json_parse_own(a, r->policy), &policy, &ignored))
+                                          json_parse_own(a, r->policy), &policy, &ignored)) {
         json_set_text(a, o, "may_decide", policy_describe(a, &policy, &config->people));
+        json_set_int(a, o, "needed", policy_votes_needed(&policy));
+    }
+    struct json *voters = json_set(a, o, "names", json_object(a));
+    JSON_EACH(vote, json_get(o, "votes"))
+    {
+        const struct person *p = person_by_id(&config->people, json_text_or(vote, "person", ""));
+        if (p != NULL && p->name != NULL)
+            json_set_text(a, voters, p->id, p->name);
+    }
+    if (r->via != NULL)
+        json_set_text(a, o, "via", r->via);
     if (r->decided_by != NULL)
         json_set_text(a, o, "by", actor_display(a, &config->people, r->decided_by));
     if (r->requester != NULL)
         json_set_text(a, o, "requester_name", actor_display(a, &config->people, r->requester));
+}
+
+bool view_matter(struct arena *a, const struct config *config, const struct request_row *r,
+                 int64_t now_ms, struct policy *policy, struct matter *out)
+{
+    struct problems ignored = {0};
+    const struct people *people = &config->people;
+    if (r->policy == NULL ||
+        !policy_parse(a, "policy", json_parse_own(a, r->policy), policy, &ignored))
+        return false;
+    const struct person *requester =
+        r->requester == NULL ? NULL : person_of_actor(people, r->requester);
+    const struct json *editors = json_get(json_parse_own(a, r->view), "editors");
+    const char **list = ARENA_ARRAY(a, const char *, json_count(editors));
+    *out = (struct matter){.policy = policy,
+                           .people = people,
+                           .requester = requester == NULL ? NULL : requester->id,
+                           .raised_at_ms = r->raised_at_ms,
+                           .now_ms = now_ms,
+                           .editors = list};
+    JSON_EACH(editor, editors)
+    {
+        list[out->n_editors++] = json_text(editor);
+    }
+    return true;
 }
 
 bool view_request(struct arena *a, const struct config *config, struct store *s,
@@ -143,9 +179,9 @@ bool view_request(struct arena *a, const struct config *config, struct store *s,
 
 const struct json *view_request_public(struct arena *a, const struct json *view)
 {
-    static const char *const extras[] = {"agent", "title",          "facts",
-                                         "about", "description",    "may_decide",
-                                         "by",    "requester_name", "policy_name"};
+    static const char *const extras[] = {
+        "agent",          "title",       "facts", "about",    "description", "may_decide", "by",
+        "requester_name", "policy_name", "runs",  "editable", "needed",      "names",      "via"};
     for (size_t i = 0; i < COUNT(extras); i++)
         view = json_without(a, view, extras[i]);
     return view;

@@ -66,6 +66,8 @@ static inline void describe_effect(struct strbuf *b, const struct effect *e)
     case EFFECT_RAISE_APPROVAL:
         strbuf_addf(b, "ask to sign off %s %s for %lld, facts %s", e->tool->name,
                     json_write(a, e->data), (long long)e->call, json_write(a, e->facts));
+        if (e->edit > 0)
+            strbuf_addf(b, ", instead of %s by change %lld", e->request, (long long)e->edit);
         break;
     case EFFECT_RAISE_QUESTION:
         strbuf_addf(b, "ask people about %s: %s", e->about == NULL ? "its question" : e->about,

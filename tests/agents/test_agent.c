@@ -315,6 +315,75 @@ Test(write_tool, says_whether_anything_in_the_thread_names_the_commit)
 #define AGAIN(value) \
     LOOKING(4, "git.again:main"), "note system {\"fact\":\"git.again:main\",\"call\":4," value "}"
 
+/* A person changes the open request: seq 9. */
+#define EDIT \
+    "vote person:bob {\"request\":\"r_1\",\"decision\":\"edit\",\"arguments\":{\"sha\":\"old\"}}"
+#define OLD_PLACE "deploy.place:production/backend/" B40
+#define EDITED                                                                            \
+    PROPOSED, EDIT, RESOLVED(9, "old", B40), FACT(9, OLD_PLACE, "{}"),                    \
+        "request_decided person:bob {\"request\":\"r_1\",\"call\":4,\"tool\":\"deploy\"," \
+        "\"outcome\":\"cancelled\",\"edit\":9,\"edited_into\":\"r_2\"}" /* seq 13 */
+#define NEW_VERSION                                                              \
+    "request_raised system {\"request\":\"r_2\",\"call\":4,\"tool\":\"deploy\"," \
+    "\"arguments\":{\"sha\":\"" B40 "\"},\"facts\":{\"given\":\"old\"}}"
+
+Test(edit, is_resolved_and_checked_as_a_proposal_is_and_then_asked_about_anew)
+{
+    static const struct story stories[] = {
+        {"the ref is looked up", {PROPOSED, EDIT}, "look up git.resolve:old for 9"},
+        {"meanwhile it waits", {PROPOSED, EDIT, LOOKING(9, "git.resolve:old")}, ""},
+        {"an unknown ref is refused, and the request stays",
+         {PROPOSED, EDIT, LOOKING(9, "git.resolve:old"),
+          "note system {\"fact\":\"git.resolve:old\",\"call\":9,\"error\":\"no such ref\"}"},
+         "append vote_refused {\"request\":\"r_1\",\"decision\":\"edit\",\"edit\":9,\"why\":\"sha: "
+         "no "
+         "such ref\",\"field\":\"sha\"}"},
+        {"once it is refused nothing is left to do",
+         {PROPOSED, EDIT, LOOKING(9, "git.resolve:old"),
+          "note system {\"fact\":\"git.resolve:old\",\"call\":9,\"error\":\"no such ref\"}",
+          "vote_refused system "
+          "{\"request\":\"r_1\",\"decision\":\"edit\",\"edit\":9,\"why\":\"x\"}"},
+         ""},
+        {"what the place refuses is refused",
+         {PROPOSED, EDIT, RESOLVED(9, "old", B40),
+          FACT(9, OLD_PLACE, "{\"refused\":\"not there\"}")},
+         "append vote_refused {\"request\":\"r_1\",\"decision\":\"edit\",\"edit\":9,\"why\":\"not "
+         "there\",\"field\":\"sha\"}"},
+        {"a new version takes the old one's place",
+         {PROPOSED, EDIT, RESOLVED(9, "old", B40), FACT(9, OLD_PLACE, "{}")},
+         "ask to sign off deploy {\"sha\":\"" B40 "\"} for 4, facts {\"given\":\"old\",\"commit\":{"
+         "\"sha\":\"" B40 "\"},\"place\":{}}, instead of r_1 by change 9"},
+        {"between the two the new one is asked about, and the model is not",
+         {EDITED},
+         "ask to sign off deploy {\"sha\":\"" B40 "\"} for 4, facts {\"given\":\"old\",\"commit\":{"
+         "\"sha\":\"" B40 "\"},\"place\":{}}"},
+        {"then it waits for people", {EDITED, NEW_VERSION}, ""},
+        {"an approval of the new version is looked at by its own ref",
+         {EDITED, NEW_VERSION,
+          "request_decided person:dana {\"request\":\"r_2\",\"call\":4,\"outcome\":\"approved\"}"},
+         "look up git.again:old for 4"},
+        {"and runs it alone",
+         {EDITED, NEW_VERSION,
+          "request_decided person:dana {\"request\":\"r_2\",\"call\":4,\"outcome\":\"approved\"}",
+          LOOKING(4, "git.again:old"), FACT(4, "git.again:old", "{\"sha\":\"" B40 "\"}")},
+         "run deploy as approved for 4 by r_2"},
+        {"a decision that comes first wins: the change is of no request any more",
+         {PROPOSED, EDIT, DECIDED("rejected")},
+         "ask the model"},
+        {"a tool that is gone takes no change",
+         {HELLO, ASKED(1), ANSWERED, STEP("{\"intent\":\"gone\"}"),
+          "request_raised system {\"request\":\"r_1\",\"call\":4,\"tool\":\"gone\"}",
+          "vote person:bob {\"request\":\"r_1\",\"decision\":\"edit\",\"arguments\":{}}"},
+         "append vote_refused {\"request\":\"r_1\",\"decision\":\"edit\",\"edit\":6,\"why\":\"this "
+         "tool "
+         "is no longer configured\"}"},
+        {"a change of another request is none of ours",
+         {PROPOSED, "vote person:bob {\"request\":\"r_9\",\"decision\":\"edit\",\"arguments\":{}}"},
+         ""},
+    };
+    check_stories(&AGENT, stories, COUNT(stories));
+}
+
 Test(approval, runs_the_call_once_and_only_when_approved)
 {
     static const struct story stories[] = {

@@ -75,8 +75,11 @@ static enum verdict verdict(struct arena *a, const struct policy *policy, const 
 {
     struct vote list[16];
     size_t n = read_votes(a, votes, list);
-    struct matter matter = {policy, &PEOPLE, requester, 1000000,
-                            1000000 + (int64_t)minutes * MINUTE};
+    struct matter matter = {.policy = policy,
+                            .people = &PEOPLE,
+                            .requester = requester,
+                            .raised_at_ms = 1000000,
+                            .now_ms = 1000000 + (int64_t)minutes * MINUTE};
     return policy_verdict(&matter, list, n);
 }
 
@@ -242,14 +245,63 @@ Test(policy_may_vote, says_why_not)
         CLEANUP(arena_done) struct arena a = ARENA_INIT;
         struct policy policy = parse(&a, MAY[i].policy);
         struct err err = ERR_INIT;
-        struct matter matter = {&policy, &PEOPLE, MAY[i].requester, 0,
-                                (int64_t)MAY[i].minutes * MINUTE};
+        struct matter matter = {.policy = &policy,
+                                .people = &PEOPLE,
+                                .requester = MAY[i].requester,
+                                .now_ms = (int64_t)MAY[i].minutes * MINUTE};
         bool may = policy_may_vote(&matter, MAY[i].person, MAY[i].approve, &err);
         cr_expect(may == (MAY[i].why == NULL), "%s: %s", MAY[i].name, err.text);
         if (!may) {
             cr_expect_str_eq(err.text, MAY[i].why, "%s: %s", MAY[i].name, err.text);
             cr_expect_eq(err.kind, ERR_DENIED);
         }
+    }
+}
+
+/* Who changed a call is behind it as who asked for it is. */
+Test(policy_editors, count_as_requesters_of_what_they_changed)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    static const char *const editors[] = {"alice"};
+    static const struct {
+        bool not_requester, approved;
+    } cases[] = {{true, false}, {false, true}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct policy policy =
+            parse(&a, cases[i].not_requester
+                          ? "{\"approve\":{\"person\":\"alice\"},\"not_requester\":true}"
+                          : "{\"approve\":{\"person\":\"alice\"}}");
+        struct matter matter = {.policy = &policy,
+                                .people = &PEOPLE,
+                                .requester = "bob",
+                                .editors = editors,
+                                .n_editors = 1};
+        struct vote votes[] = {{.person = "alice", .approve = true}};
+        struct err err = ERR_INIT;
+        cr_expect_eq(policy_verdict(&matter, votes, 1),
+                     cases[i].approved ? VERDICT_APPROVED : VERDICT_OPEN);
+        cr_expect_eq(policy_may_vote(&matter, "alice", true, &err), cases[i].approved, "%s",
+                     err.text);
+        cr_expect(policy_may_vote(&matter, "alice", false, &err), "and may always reject it");
+        cr_expect_eq(policy_can_still_be_met(&matter, &err), cases[i].approved);
+        matter.n_editors = 0;
+        cr_expect(policy_can_still_be_met(&matter, &err));
+    }
+}
+
+Test(policy_votes_needed, is_a_number_where_the_rule_is_that_simple)
+{
+    static const struct {
+        const char *approve;
+        int64_t needed;
+    } cases[] = {{"{\"role\":\"deployer\",\"count\":2}", 2},
+                 {"{\"role\":\"deployer\"}", 1},
+                 {"{\"person\":\"alice\"}", 1},
+                 {"{\"any_of\":[{\"role\":\"deployer\"},{\"person\":\"alice\"}]}", 0}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        CLEANUP(arena_done) struct arena a = ARENA_INIT;
+        struct policy policy = parse(&a, arena_printf(&a, "{\"approve\":%s}", cases[i].approve));
+        cr_expect_eq(policy_votes_needed(&policy), cases[i].needed, "%s", cases[i].approve);
     }
 }
 
@@ -265,7 +317,10 @@ Test(policy_may_vote, agrees_with_the_verdict)
                 struct policy policy = parse(
                     &a, arena_printf(&a, "{\"approve\":%s,\"not_requester\":true}", RULES[r]));
                 const char *id = PEOPLE.list[p].id;
-                struct matter matter = {&policy, &PEOPLE, "bob", 0, (int64_t)minutes * MINUTE};
+                struct matter matter = {.policy = &policy,
+                                        .people = &PEOPLE,
+                                        .requester = "bob",
+                                        .now_ms = (int64_t)minutes * MINUTE};
                 bool may = policy_may_vote(&matter, id, false, NULL);
                 enum verdict got =
                     verdict(&a, &policy, "bob", arena_printf(&a, "%s-", id), minutes);

@@ -81,3 +81,30 @@ Test(tool_runs_unasked, only_when_it_reads_or_says_so)
     cr_expect(tool_runs_unasked(&(struct tool){.name = "x", .needs = "nobody"}));
     cr_expect(tool_runs_unasked(&(struct tool){.name = "x", .reads = true}));
 }
+
+Test(tool_arg_read, makes_of_typed_text_what_the_argument_wants)
+{
+    static const struct {
+        const char *name;
+        struct tool_arg arg;
+        const char *given, *read; /* read NULL: no value */
+    } cases[] = {
+        {"words stay words", {.type = ARG_STRING}, "\"5\"", "\"5\""},
+        {"a number", {.type = ARG_INTEGER}, "\"5\"", "5"},
+        {"yes or no", {.type = ARG_BOOLEAN}, "\"true\"", "true"},
+        {"what is none is left for the check", {.type = ARG_INTEGER}, "\"five\"", "\"five\""},
+        {"a value is a value", {.type = ARG_INTEGER}, "5", "5"},
+        {"nothing typed", {.type = ARG_STRING, .optional = true}, "\"\"", NULL},
+        {"nothing typed where something must be", {.type = ARG_STRING}, "\"\"", "\"\""},
+        {"null is absent", {.type = ARG_STRING}, "null", NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        CLEANUP(arena_done) struct arena a = ARENA_INIT;
+        const struct json *got =
+            tool_arg_read(&a, &cases[i].arg, json_parse_own(&a, cases[i].given));
+        if (cases[i].read == NULL)
+            cr_expect_null(got, "%s", cases[i].name);
+        else
+            cr_expect_str_eq(json_write(&a, got), cases[i].read, "%s", cases[i].name);
+    }
+}

@@ -396,9 +396,13 @@ Test(slack_clicks, become_decisions_or_ask_for_a_form)
     } cases[] = {
         {"{\"action_id\":\"signoff_approve\",\"value\":\"r_1\"}", ARRIVAL_DECISION, "r_1",
          "approve", NULL},
-        {"{\"action_id\":\"signoff_reject\",\"value\":\"r_1\"}", ARRIVAL_ASK_FORM, "r_1", NULL,
+        {"{\"action_id\":\"signoff_reject\",\"value\":\"r_1\"}", ARRIVAL_ASK_FORM, "r_1", "reject",
          NULL},
-        {"{\"action_id\":\"signoff_reply\",\"value\":\"r_1\"}", ARRIVAL_ASK_FORM, "r_1", NULL,
+        {"{\"action_id\":\"signoff_reply\",\"value\":\"r_1\"}", ARRIVAL_ASK_FORM, "r_1", "answer",
+         NULL},
+        {"{\"action_id\":\"signoff_choose\",\"value\":\"r_1\"}", ARRIVAL_ASK_FORM, "r_1", "answer",
+         NULL},
+        {"{\"action_id\":\"signoff_edit\",\"value\":\"r_1\"}", ARRIVAL_ASK_FORM, "r_1", "edit",
          NULL},
         {"{\"action_id\":\"signoff_answer_3\",\"value\":\"r_1:3\"}", ARRIVAL_DECISION, "r_1",
          "answer", "choice:3"},
@@ -507,16 +511,16 @@ Test(slack_forms, without_words_stay_open_and_say_why)
     }
 }
 
-Test(slack_commands, become_messages_with_the_command)
+Test(slack_commands, read_as_a_mention_would_and_are_answered_at_once)
 {
     CLEANUP(arena_done) struct arena a = ARENA_INIT;
     struct arrival got;
     cr_assert(receive(&a, "/slack/ops/commands", "application/x-www-form-urlencoded",
                       golden_bytes(&a, "slack/slash_command_form--enterprise.txt"), &got, NULL));
-    cr_expect_eq(got.kind, ARRIVAL_MESSAGE);
+    cr_expect_eq(got.kind, ARRIVAL_COMMAND);
     cr_expect_str_eq(got.when, "command");
     cr_expect_str_eq(json_text_at(got.data, "command"), "/hello-world");
-    cr_expect_str_eq(json_text_at(got.data, "text"), "Hi");
+    cr_expect_str_eq(json_text_at(got.data, "text"), "hello-world Hi");
     cr_expect_str_eq(got.sender, "slack:W111");
     cr_expect_str_eq(got.to, "C111");
     cr_expect_null(got.in_thread);
@@ -718,17 +722,15 @@ Test(slack_render, takes_the_buttons_from_what_is_decided_and_says_how)
     }
 }
 
-Test(slack_render, offers_choices_as_buttons_up_to_five_and_as_a_list_above)
+Test(slack_render, offers_choices_as_buttons_as_a_list_above_five_as_a_search_above_a_hundred)
 {
     static const struct {
         size_t choices;
         const char *type;
         size_t shown;
-    } cases[] = {{2, "button", 2},
-                 {5, "button", 5},
-                 {6, "static_select", 6},
-                 {100, "static_select", 100},
-                 {200, "static_select", 100}};
+    } cases[] = {{2, "button", 2},        {5, "button", 5},
+                 {6, "static_select", 6}, {100, "static_select", 100},
+                 {101, "button", 1},      {200, "button", 1}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         CLEANUP(arena_done) struct arena a = ARENA_INIT;
         struct wire wire = {0};
@@ -1019,7 +1021,11 @@ Test(slack_live, tells_one_user_or_opens_a_form_within_its_limits)
     struct live tell = {.kind = LIVE_TELL, .to = "C1", .user = "U1", .text = "no <b>"};
     cr_assert(slack_channel.live(&SETTINGS, &a, &tell, &wire, NULL));
     cr_expect_str_eq(wire.url, "https://slack.com/api/chat.postEphemeral");
-    cr_expect(span_eq(wire.body, "{\"channel\":\"C1\",\"user\":\"U1\",\"text\":\"no &lt;b&gt;\"}"));
+    cr_expect(span_eq(wire.body, "{\"text\":\"no &lt;b&gt;\",\"channel\":\"C1\",\"user\":\"U1\"}"));
+    tell.to = NULL; /* a click on the home tab */
+    cr_assert(slack_channel.live(&SETTINGS, &a, &tell, &wire, NULL));
+    cr_expect_str_eq(wire.url, "https://slack.com/api/chat.postMessage");
+    cr_expect(span_eq(wire.body, "{\"text\":\"no &lt;b&gt;\",\"channel\":\"U1\"}"));
     tell.user = NULL;
     cr_expect_not(slack_channel.live(&SETTINGS, &a, &tell, &wire, NULL));
 
@@ -1052,4 +1058,321 @@ Test(slack_live, tells_one_user_or_opens_a_form_within_its_limits)
     cr_expect_str_eq(got.decision, "reject");
     form.trigger = NULL;
     cr_expect_not(slack_channel.live(&SETTINGS, &a, &form, &wire, NULL));
+}
+
+/* ---- edits, searches, shortcuts, the home tab --------------------------------------------- */
+
+static struct json *opened_form(struct arena *a, const struct live *live)
+{
+    struct wire wire = {0};
+    struct json *body = NULL;
+    cr_assert(slack_channel.live(&SETTINGS, a, live, &wire, NULL));
+    cr_assert(json_parse(a, wire.body, 0, &body, NULL));
+    return body;
+}
+
+static struct live edit_form(struct arena *a, const char *fields)
+{
+    return (struct live){.kind = LIVE_EDIT_FORM,
+                         .trigger = "t.1",
+                         .request_id = "r_1",
+                         .to = "C1",
+                         .title = "deploy",
+                         .fields = json_parse_own(a, fields)};
+}
+
+Test(slack_edit, offers_each_argument_as_it_is_now)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct live live =
+        edit_form(&a, "[{\"name\":\"sha\",\"description\":\"full commit id\",\"value\":\"abc\","
+                      "\"choices\":[],\"max_length\":40,\"optional\":false},"
+                      "{\"name\":\"slow\",\"value\":\"false\",\"choices\":[\"true\",\"false\"],"
+                      "\"max_length\":4000,\"optional\":true}]");
+    struct json *body = opened_form(&a, &live);
+    cr_expect_str_eq(json_text_at(body, "view.callback_id"), SLACK_EDIT);
+    cr_expect_str_eq(json_text_at(body, "view.blocks.1.block_id"), "arg.sha");
+    cr_expect_str_eq(json_text_at(body, "view.blocks.1.label.text"), "sha: full commit id");
+    cr_expect_str_eq(json_text_at(body, "view.blocks.1.element.initial_value"), "abc");
+    cr_expect_eq(json_int_or(json_at(body, "view.blocks.1.element.max_length"), 0), 40);
+    cr_expect_null(json_at(body, "view.blocks.1.optional"));
+    cr_expect_str_eq(json_text_at(body, "view.blocks.2.element.type"), "static_select");
+    cr_expect_str_eq(json_text_at(body, "view.blocks.2.element.initial_option.value"), "false");
+    cr_expect(json_is_true(json_at(body, "view.blocks.2.optional")));
+}
+
+/* What cannot be typed into an input is left out, in words, and never cut. */
+Test(slack_edit, leaves_out_what_no_input_holds)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    static const struct {
+        size_t length;
+        bool offered;
+    } cases[] = {{3000, true}, {3001, false}, {10000, false}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct live live =
+            edit_form(&a, arena_printf(&a,
+                                       "[{\"name\":\"text\",\"value\":\"%s\",\"choices\":[],"
+                                       "\"max_length\":20000,\"optional\":false}]",
+                                       repeated(&a, "x", cases[i].length)));
+        struct json *body = opened_form(&a, &live);
+        cr_expect_str_eq(json_text_at(body, "view.blocks.1.type"),
+                         cases[i].offered ? "input" : "context", "%zu", cases[i].length);
+        if (cases[i].offered)
+            cr_expect_eq(length_at(body, "view.blocks.1.element.initial_value"), 3000u);
+    }
+}
+
+Test(slack_edit, comes_back_as_a_decision_whose_answer_is_held)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct arrival got = interaction(
+        &a,
+        "{\"type\":\"view_submission\",\"user\":{\"id\":\"U1\"},\"trigger_id\":\"9.9\",\"view\":{"
+        "\"callback_id\":\"signoff_edit\","
+        "\"private_metadata\":\"{\\\"request\\\":\\\"r_1\\\",\\\"to\\\":\\\"C1\\\"}\","
+        "\"state\":{\"values\":{"
+        "\"arg.sha\":{\"text\":{\"type\":\"plain_text_input\",\"value\":\"v2\"}},"
+        "\"arg.note\":{\"text\":{\"type\":\"plain_text_input\",\"value\":null}},"
+        "\"arg.slow\":{\"text\":{\"type\":\"static_select\",\"selected_option\":{\"value\":"
+        "\"true\"}}},\"other\":{\"text\":{\"value\":\"x\"}}}}}}");
+    cr_expect_eq(got.kind, ARRIVAL_DECISION);
+    cr_expect_str_eq(got.decision, "edit");
+    cr_expect_str_eq(got.request, "r_1");
+    cr_expect_str_eq(got.to, "C1");
+    cr_expect_str_eq(got.hold, got.keys[0]);
+    cr_expect_str_eq(json_write(&a, json_get(got.data, "arguments")),
+                     "{\"sha\":\"v2\",\"note\":\"\",\"slow\":\"true\"}");
+}
+
+Test(slack_edit, is_answered_by_closing_by_an_error_at_its_input_or_by_words)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    const char *type, *body;
+    struct form_outcome how = {.kind = FORM_DONE};
+    slack_channel.form_answer(&a, &how, &type, &body);
+    cr_expect_str_eq(body, "", "anything else leaves the modal open");
+    how = (struct form_outcome){.kind = FORM_REFUSED, .field = "sha", .sentence = "no such"};
+    slack_channel.form_answer(&a, &how, &type, &body);
+    cr_expect_str_eq(body, "{\"response_action\":\"errors\",\"errors\":{\"arg.sha\":\"no such\"}}",
+                     "%s", body);
+    how = (struct form_outcome){.kind = FORM_SLOW, .sentence = "wait"};
+    slack_channel.form_answer(&a, &how, &type, &body);
+    struct json *answer = json_parse_own(&a, body);
+    cr_expect_str_eq(json_text_at(answer, "response_action"), "update");
+    cr_expect_str_eq(json_text_at(answer, "view.blocks.0.text.text"), "wait");
+}
+
+Test(slack_card, of_a_new_version_says_who_changed_what)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct wire wire = {0};
+    struct message msg =
+        card(&a, "{" APPROVAL ",\"status\":\"open\",\"editable\":[\"sha\"],"
+                 "\"arguments\":{\"sha\":\"1111111111\"},"
+                 "\"policy\":{\"not_requester\":true},\"edited\":{\"by\":\"Alice *Ng*\","
+                 "\"code\":\"4821\",\"before\":{\"sha\":\"0000000000\"}}}");
+    char *all = json_write(&a, rendered(&a, &msg, &wire));
+    static const char *const shown[] = {"takes the place of request 4821", "`0000000000` → `",
+                                        "somebody else must approve it", "\"Edit\""};
+    for (size_t i = 0; i < COUNT(shown); i++)
+        cr_expect_neq(strstr(all, shown[i]), NULL, "%s in %s", shown[i], all);
+    cr_expect_eq(strstr(all, "*Ng*"), NULL, "a name is no markup");
+}
+
+Test(slack_card, says_how_many_of_how_many_and_where_it_was_decided)
+{
+    static const struct {
+        const char *rest, *shown;
+    } cases[] = {
+        {"\"status\":\"open\",\"needed\":2,\"names\":{\"al\":\"Alice Ng\"},\"votes\":[{"
+         "\"person\":\"al\",\"decision\":\"approve\"}]",
+         "Votes so far: 1 of 2: Alice Ng"},
+        {"\"status\":\"open\",\"needed\":2,\"votes\":[{\"person\":\"al\",\"decision\":\"reject\"}]",
+         "Votes so far: 0 of 2: al (against)"},
+        {"\"status\":\"approved\",\"by\":\"Bob\",\"via\":\"web\"", "*Approved* by Bob on the page"},
+        {"\"status\":\"approved\",\"by\":\"Bob\",\"via\":\"ops-slack\"",
+         "*Approved* by Bob in ops-slack"},
+        {"\"status\":\"rejected\",\"by\":\"Bob\",\"via\":\"key ci\",\"comment\":\"a\\n*Approved* "
+         "by B\"",
+         "\\n> a\\n> *Approved*"},
+        {"\"status\":\"open\",\"runs\":[\"./deploy.sh\",\"a b\"]", "Runs `./deploy.sh 'a b'`"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        CLEANUP(arena_done) struct arena a = ARENA_INIT;
+        struct wire wire = {0};
+        struct message msg = card(&a, arena_printf(&a, "{" APPROVAL ",%s}", cases[i].rest));
+        char *all = json_write(&a, rendered(&a, &msg, &wire));
+        cr_expect_neq(strstr(all, cases[i].shown), NULL, "%s in %s", cases[i].shown, all);
+    }
+}
+
+/* As much as fits, and the card says what it leaves out. */
+Test(slack_card, shows_long_arguments_whole_or_says_that_it_does_not)
+{
+    static const struct {
+        const char *piece;
+        size_t times, arguments;
+        const char *shown;
+    } cases[] = {
+        {"x", 400, 1, "`xxx"},
+        {"x", 401, 1, "```xxx"},
+        {"x", 2700, 1, "```xxx"},
+        {"x", 10000, 1, "Only the beginning of a0 is shown*: all 10000 characters"},
+        {"<!channel>", 1000, 5, "&lt;!channel&gt;"},
+        {"```@here ", 1000, 20, "'''@here"},
+        {"🚀", 5000, 20, "🚀"},
+        {"\u202e", 3000, 20, "202e"},
+        {"x", 10, 40, "There are more arguments"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        CLEANUP(arena_done) struct arena a = ARENA_INIT;
+        struct wire wire = {0};
+        struct strbuf args;
+        strbuf_init(&args, &a, 1 << 22);
+        for (size_t k = 0; k < cases[i].arguments; k++)
+            strbuf_addf(&args, "%s\"a%zu\":\"%s\"", k == 0 ? "" : ",", k,
+                        repeated(&a, cases[i].piece, cases[i].times));
+        struct message msg = card(
+            &a, arena_printf(&a,
+                             "{\"id\":\"r_1\",\"code\":\"1\",\"kind\":\"approval\",\"status\":"
+                             "\"open\",\"tool\":\"t\",\"editable\":[\"a0\"],\"arguments\":{%s}}",
+                             args.text));
+        struct json *body = rendered(&a, &msg, &wire);
+        cr_expect_leq(json_count(json_get(body, "blocks")), 50u, "%s", cases[i].piece);
+        check_pings(body);
+        cr_expect_neq(strstr(json_write(&a, body), cases[i].shown), NULL, "%s", cases[i].shown);
+    }
+}
+
+Test(slack_search, asks_for_the_choices_of_its_request_and_answers_with_options)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct live live = {.kind = LIVE_CHOICE_FORM, .trigger = "t", .request_id = "r_1", .to = "C1"};
+    struct json *body = opened_form(&a, &live);
+    const char *kept = json_escape(&a, json_text_at(body, "view.private_metadata"));
+    cr_expect_str_eq(json_text_at(body, "view.blocks.0.element.type"), "external_select");
+    struct arrival got = interaction(
+        &a, arena_printf(&a,
+                         "{\"type\":\"block_suggestion\",\"user\":{\"id\":\"U1\"},\"action_id\":"
+                         "\"%s\",\"value\":\"eu\",\"view\":{\"private_metadata\":\"%s\"}}",
+                         json_text_at(body, "view.blocks.0.element.action_id"), kept));
+    cr_expect_eq(got.kind, ARRIVAL_SEARCH);
+    cr_expect_str_eq(got.request, "r_1");
+    cr_expect_str_eq(got.query, "eu");
+    struct suggestion list[] = {{"eu-1", 7}};
+    struct suggestions found = {.request = "r_1", .list = list, .n = 1};
+    const char *type, *text;
+    slack_channel.answer_search(&a, &found, &type, &text);
+    cr_expect_str_eq(text, "{\"options\":[{\"text\":{\"type\":\"plain_text\",\"text\":\"eu-1\","
+                           "\"emoji\":false},\"value\":\"r_1:7\"}]}");
+    static const struct {
+        const char *value;
+        enum arrival_kind kind;
+    } cases[] = {{"r_1:7", ARRIVAL_DECISION}, {"r_2:7", ARRIVAL_IGNORED}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        got = interaction(
+            &a, arena_printf(&a,
+                             "{\"type\":\"view_submission\",\"user\":{\"id\":\"U1\"},\"view\":{"
+                             "\"callback_id\":\"signoff_choose\",\"private_metadata\":\"%s\","
+                             "\"state\":{\"values\":{\"choice\":{\"signoff_choose\":{"
+                             "\"selected_option\":{\"value\":\"%s\"}}}}}}}",
+                             kept, cases[i].value));
+        cr_expect_eq(got.kind, cases[i].kind, "%s", cases[i].value);
+        if (got.kind == ARRIVAL_DECISION)
+            cr_expect_str_eq(got.answer, "choice:7");
+    }
+}
+
+Test(slack_shortcut, makes_the_message_the_request_and_its_thread_the_conversation)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct arrival got = interaction(
+        &a, "{\"type\":\"message_action\",\"callback_id\":\"signoff_ask\",\"trigger_id\":\"7.7\","
+            "\"user\":{\"id\":\"U1\"},\"channel\":{\"id\":\"C1\"},\"message_ts\":\"5.6\","
+            "\"message\":{\"user\":\"U2\",\"ts\":\"5.6\",\"thread_ts\":\"1.2\",\"text\":\"ship "
+            "&lt;it&gt;\"}}");
+    cr_expect_eq(got.kind, ARRIVAL_MESSAGE);
+    cr_expect_str_eq(got.when, "shortcut");
+    cr_expect_str_eq(got.sender, "slack:U1");
+    cr_expect_str_eq(got.to, "C1");
+    cr_expect_str_eq(got.in_thread, "1.2");
+    cr_expect_str_eq(json_text_at(got.data, "text"), "ship <it>");
+    cr_expect_str_eq(json_text_at(got.data, "written_by"), "U2");
+    cr_expect_str_eq(got.keys[0], "trigger:7.7");
+}
+
+Test(slack_interactions, of_every_other_kind_are_answered_with_nothing)
+{
+    static const char *const kinds[] = {
+        "{\"type\":\"shortcut\",\"callback_id\":\"signoff_ask\",\"user\":{\"id\":\"U1\"}}",
+        "{\"type\":\"message_action\",\"callback_id\":\"other\"}", "{\"type\":\"tomorrow\"}", "{}"};
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        struct arrival got = interaction(&a, kinds[i]);
+        cr_expect_eq(got.kind, ARRIVAL_IGNORED, "%s", kinds[i]);
+        cr_expect_null(got.body);
+    }
+    struct arrival got = interaction(&a, json_write(&a, golden_json(&a, "slack/view_closed.json")));
+    cr_expect_eq(got.kind, ARRIVAL_IGNORED);
+    got = interaction(&a, "{\"type\":\"block_suggestion\",\"action_id\":\"other\"}");
+    cr_expect_str_eq(got.body, "{\"options\":[]}");
+}
+
+Test(slack_home, is_published_whole_with_the_hash_of_what_was_there)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    struct wire wire = {0};
+    struct strbuf list;
+    strbuf_init(&list, &a, 1 << 20);
+    for (int i = 0; i < 60; i++)
+        strbuf_addf(&list,
+                    "%s{\"id\":\"r_%d\",\"code\":\"%d\",\"kind\":\"approval\",\"status\":"
+                    "\"open\",\"tool\":\"<!channel>%s\"}",
+                    i == 0 ? "" : ",", i, i, repeated(&a, "🚀", 200));
+    const char *home = arena_printf(&a, "{\"waiting\":[%s],\"asked\":[%s],\"decided\":[%s]}",
+                                    list.text, list.text, list.text);
+    struct message msg = {.kind = MESSAGE_HOME,
+                          .to = "U1",
+                          .replaces = "1.ab",
+                          .public_url = "https://s",
+                          .home = json_parse_own(&a, home)};
+    struct json *body = NULL;
+    cr_assert(slack_channel.render(&SETTINGS, &a, &msg, &wire, NULL));
+    cr_assert(json_parse(&a, wire.body, 0, &body, NULL));
+    cr_expect_str_eq(wire.url, "https://slack.com/api/views.publish");
+    cr_expect_str_eq(json_text_at(body, "user_id"), "U1");
+    cr_expect_str_eq(json_text_at(body, "hash"), "1.ab");
+    cr_expect_str_eq(json_text_at(body, "view.type"), "home");
+    cr_expect_leq(json_count(json_at(body, "view.blocks")), 100u);
+    cr_expect(wire.repeatable);
+    check_pings(body);
+    struct wire_reply reply = {.status = 200,
+                               .body = span_of("{\"ok\":false,\"error\":\"hash_conflict\"}")};
+    cr_expect_eq(slack_channel.settle(&SETTINGS, &a, &msg, &reply).outcome, DELIVERY_RETRY);
+    reply.body = span_of("{\"ok\":false,\"error\":\"not_enabled\"}");
+    cr_expect_eq(slack_channel.settle(&SETTINGS, &a, &msg, &reply).outcome, DELIVERY_REJECTED);
+    reply.body = span_of("{\"ok\":true,\"view\":{\"hash\":\"2.cd\"}}");
+    cr_expect_eq(slack_channel.settle(&SETTINGS, &a, &msg, &reply).outcome, DELIVERY_SENT);
+}
+
+Test(slack_home, is_asked_for_by_opening_it)
+{
+    CLEANUP(arena_done) struct arena a = ARENA_INIT;
+    static const struct {
+        const char *tab;
+        enum arrival_kind kind;
+    } cases[] = {{"home", ARRIVAL_HOME}, {"messages", ARRIVAL_IGNORED}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arrival got;
+        char *json = arena_printf(&a,
+                                  "{\"type\":\"event_callback\",\"event_id\":\"Ev1\",\"event\":{"
+                                  "\"type\":\"app_home_opened\",\"user\":\"U1\",\"channel\":"
+                                  "\"D1\",\"tab\":\"%s\",\"view\":{\"hash\":\"1.ab\"}}}",
+                                  cases[i].tab);
+        cr_assert(receive(&a, "/slack/events", "application/json", span_of(json), &got, NULL));
+        cr_expect_eq(got.kind, cases[i].kind, "%s", cases[i].tab);
+        if (got.kind == ARRIVAL_HOME)
+            cr_expect_str_eq(json_text_at(got.data, "hash"), "1.ab");
+    }
 }

@@ -817,7 +817,6 @@ static const struct {
      "6: tools.t.run.vercel: is checked, but"},
     {TOOL "    run: {github_workflow: {repo: a/b, workflow: w}}\n",
      "6: tools.t.run.github_workflow: is checked, but"},
-    {TOOL RUN "    args: {a: {}}\n    editable: [a]\n", "8: tools.t.editable: is checked, but"},
     {AGENT ", tools: [list_workflow_runs]}}\n",
      "1: agents.bot.tools: list_workflow_runs is checked, but left out"},
     {PEOPLE "policies: {p: {approve: {role: dep}, remind: 1m}}\n", "2: policies.p.remind: is"},

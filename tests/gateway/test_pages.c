@@ -254,7 +254,10 @@ Test(pages, offer_no_form_once_it_is_decided_and_say_by_whom_and_why)
     bool won;
     ask_with(NULL);
     cr_assert(store_begin(&shop.store, &err) &&
-              store_decide(&shop.store, "r_1", "rejected", "person:alice", "backend\r\nfirst", NULL,
+              store_decide(&shop.store, "r_1",
+                           &(struct request_end){.status = "rejected",
+                                                 .by = "person:alice",
+                                                 .comment = "backend\r\nfirst"},
                            shop.now_ms, &won, &err) &&
               store_commit(&shop.store, &err));
     const char *page = alice_sees("/requests/r_1");

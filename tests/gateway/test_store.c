@@ -461,7 +461,10 @@ Test(store, finds_the_thread_of_a_conversation_that_an_answer_belongs_to)
     MUST(store_add_request(&s, &question, &trouble));
     cr_expect_str_eq(found_in(&s, &a, "C1", "1.2"), "t_run", "who asked hears the answer");
     bool won;
-    MUST(store_decide(&s, "r_1", "answered", "person:a", NULL, "x", 9, &won, &trouble));
+    MUST(store_decide(&s, "r_1",
+                      &(struct request_end){
+                          .status = "answered", .by = "person:a", .comment = NULL, .answer = "x"},
+                      9, &won, &trouble));
     cr_expect_str_eq(found_in(&s, &a, "C1", "1.2"), "t_open");
     struct delivery_row d = {.id = "d_1",
                              .thread = "t_done",
@@ -531,11 +534,20 @@ Test(store, decides_a_request_once)
     struct request_row r = request_row("r_1", "4821", 10), got;
     bool won;
     MUST(store_add_request(&s, &r, &trouble));
-    MUST(store_decide(&s, "r_1", "approved", "person:a", "yes", NULL, 20, &won, &trouble));
+    MUST(store_decide(&s, "r_1",
+                      &(struct request_end){
+                          .status = "approved", .by = "person:a", .comment = "yes", .answer = NULL},
+                      20, &won, &trouble));
     cr_expect(won);
-    MUST(store_decide(&s, "r_1", "rejected", "person:b", "no", NULL, 21, &won, &trouble));
+    MUST(store_decide(&s, "r_1",
+                      &(struct request_end){
+                          .status = "rejected", .by = "person:b", .comment = "no", .answer = NULL},
+                      21, &won, &trouble));
     cr_expect_not(won);
-    MUST(store_decide(&s, "r_none", "rejected", "person:b", "no", NULL, 21, &won, &trouble));
+    MUST(store_decide(&s, "r_none",
+                      &(struct request_end){
+                          .status = "rejected", .by = "person:b", .comment = "no", .answer = NULL},
+                      21, &won, &trouble));
     cr_expect_not(won);
     MUST(store_get_request(&s, &a, "r_1", &got, &trouble));
     cr_expect_str_eq(got.status, "approved");
@@ -1279,7 +1291,11 @@ static bool work(struct store *s, struct arena *a, struct err *err)
            store_add_thread(s, a, &row, err) &&
            store_append(s, a, "t_a", EVENT_NOTE, "system", data, 1, NULL, err) &&
            store_add_request(s, &r, err) && store_put_vote(s, "r_1", &vote, err) &&
-           store_decide(s, "r_1", "approved", "person:a", NULL, NULL, 2, &won, err) &&
+           store_decide(
+               s, "r_1",
+               &(struct request_end){
+                   .status = "approved", .by = "person:a", .comment = NULL, .answer = NULL},
+               2, &won, err) &&
            store_add_timer(s, &timer, err) && store_add_delivery(s, &d, err) &&
            db_release(s->db, err) && store_checkpoint(s, a, 3, err) && store_commit(s, err);
 }

@@ -76,6 +76,12 @@ const elements = {
     checkMembers(r, at, e, ['type'], ['action_id', 'placeholder', 'options', 'option_groups', 'initial_option', 'confirm', 'focus_on_load']);
     if (e.placeholder !== undefined) plain(r, `${at}/placeholder`, e.placeholder, 150);
     if (!e.option_groups) checkOptions(r, `${at}/options`, e.options, 100);
+    if (e.initial_option !== undefined && !(e.options ?? []).some((o) => JSON.stringify(o) === JSON.stringify(e.initial_option))) r.say(`${at}/initial_option`, 'must be one of the options, exactly');
+  },
+  external_select(r, at, e) {
+    checkMembers(r, at, e, ['type', 'action_id'], ['placeholder', 'initial_option', 'min_query_length', 'confirm', 'focus_on_load']);
+    if (e.placeholder !== undefined) plain(r, `${at}/placeholder`, e.placeholder, 150);
+    if (e.min_query_length !== undefined && !(Number.isInteger(e.min_query_length) && e.min_query_length >= 0)) r.say(`${at}/min_query_length`, 'must be 0 or more');
   },
   overflow(r, at, e) {
     checkMembers(r, at, e, ['type', 'options'], ['action_id', 'confirm']);
@@ -86,6 +92,7 @@ const elements = {
     if (e.min_length !== undefined && !(Number.isInteger(e.min_length) && e.min_length >= 0 && e.min_length <= 3000)) r.say(`${at}/min_length`, 'must be from 0 to 3000');
     if (e.max_length !== undefined && !(Number.isInteger(e.max_length) && e.max_length >= 1 && e.max_length <= 3000)) r.say(`${at}/max_length`, 'must be from 1 to 3000');
     if (e.placeholder !== undefined) plain(r, `${at}/placeholder`, e.placeholder, 150);
+    if (e.initial_value !== undefined) checkString(r, `${at}/initial_value`, e.initial_value, e.max_length ?? 3000, 0);
   },
   image(r, at, e) {
     checkMembers(r, at, e, ['type', 'image_url', 'alt_text'], []);
@@ -144,15 +151,16 @@ const blockTypes = {
     checkMembers(r, at, b, ['type', 'label', 'element'], ['block_id', 'hint', 'optional', 'dispatch_action']);
     plain(r, `${at}/label`, b.label, 2000);
     if (b.hint !== undefined) plain(r, `${at}/hint`, b.hint, 2000);
-    checkElement(r, `${at}/element`, b.element, ['plain_text_input', 'static_select'], new Set());
+    checkElement(r, `${at}/element`, b.element, ['plain_text_input', 'static_select', 'external_select'], new Set());
   },
 };
 
 const allowedIn = {
   message: ['divider', 'header', 'section', 'context', 'actions', 'image'],
   modal: ['divider', 'header', 'section', 'context', 'actions', 'image', 'input'],
+  home: ['divider', 'header', 'section', 'context', 'actions', 'image', 'input'],
 };
-const mostBlocks = { message: 50, modal: 100 };
+const mostBlocks = { message: 50, modal: 100, home: 100 };
 
 function checkInto(r, at, blocks, surface) {
   if (blocks.length > mostBlocks[surface]) r.say(at, `no more than ${mostBlocks[surface]} items allowed`);
@@ -172,6 +180,28 @@ function checkInto(r, at, blocks, surface) {
 export function checkBlocks(blocks) {
   const r = new Report();
   checkInto(r, '/blocks', blocks, 'message');
+  return r.messages;
+}
+
+// A home tab: no title, no submit; blocks as in a modal.
+export function checkHome(view) {
+  const r = new Report();
+  if (!isObject(view)) return ['[ERROR] must be an object [json-pointer:/view]'];
+  if (view.type !== 'home') r.say('/view/type', 'must be home');
+  checkMembers(r, '/view', view, ['type', 'blocks'], ['callback_id', 'external_id', 'private_metadata']);
+  if (view.private_metadata !== undefined) checkString(r, '/view/private_metadata', view.private_metadata, 3000, 0);
+  for (const name of ['callback_id', 'external_id']) if (view[name] !== undefined) checkString(r, `/view/${name}`, view[name], 255, 0);
+  if (!Array.isArray(view.blocks)) r.say('/view/blocks', 'must be an array');
+  else checkInto(r, '/view/blocks', view.blocks, 'home');
+  return r.messages;
+}
+
+// The answer to a block_suggestion: at most 100 options, each within its limits.
+export function checkFound(answer) {
+  const r = new Report();
+  if (!isObject(answer)) return ['[ERROR] must be an object [json-pointer:/]'];
+  checkMembers(r, '', answer, ['options'], []);
+  if (answer.options?.length !== 0) checkOptions(r, '/options', answer.options, 100);
   return r.messages;
 }
 

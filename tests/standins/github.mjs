@@ -157,7 +157,7 @@ export class GitHub extends StandIn {
     const behind = Number((await this.git('rev-list', '--count', `${head}..${base}`)).trim());
     const status = base === head ? 'identical' : behind === 0 ? 'ahead' : ahead.length === 0 ? 'behind' : 'diverged';
     const page = this.#page(call, ahead, 100);
-    return { ...page, body: { status, ahead_by: ahead.length, behind_by: behind, total_commits: ahead.length, commits: page.body, files: [] } };
+    return { ...page, body: { html_url: `https://github.com/${this.repo}/compare/${baseRef}...${headRef}`, status, ahead_by: ahead.length, behind_by: behind, total_commits: ahead.length, commits: page.body, files: [] } };
   }
 
   #listPulls(call) {

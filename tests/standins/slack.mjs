@@ -4,7 +4,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { StandIn, goldenJson, sleep } from './server.mjs';
 import { SocketMode } from './socket_mode.mjs';
-import { badMarkup, checkBlocks, checkView, pings, wordsOf } from './block_kit.mjs';
+import { badMarkup, checkBlocks, checkFound, checkHome, checkView, pings, wordsOf } from './block_kit.mjs';
 
 const GET_TYPE = new Set(['auth.test', 'users.info', 'users.lookupByEmail', 'conversations.info', 'conversations.members', 'conversations.history', 'conversations.replies', 'chat.getPermalink', 'bots.info']);
 const NO_JSON = new Set(['users.info', 'users.lookupByEmail', 'conversations.info', 'conversations.members', 'conversations.replies', 'chat.getPermalink', 'bots.info']);
@@ -36,6 +36,7 @@ export class Slack extends StandIn {
   users = new Map();
   ephemerals = [];
   views = [];
+  homes = new Map(); // user → {hash, view, published}
   deliveries = []; // what we sent: {event_id, attempt, status}
   overSocket = false; // Socket Mode is on: see socket_mode.mjs
   complaints = []; // what real Slack would let pass, but no good app does
@@ -150,6 +151,7 @@ export class Slack extends StandIn {
       return user ? { ok: true, user: { id: user.id, team_id: this.team, name: user.name, deleted: false, is_bot: false } } : { ok: false, error: 'user_not_found' };
     },
     'views.open': (args) => this.#openView(args),
+    'views.publish': (args) => this.#publish(args),
   };
 
   #direct(user) {
@@ -294,6 +296,20 @@ export class Slack extends StandIn {
     const view = { id: `V${randomBytes(6).toString('hex').toUpperCase()}`, hash: `${Date.now()}.${randomBytes(4).toString('hex')}`, user: trigger.user, trigger: args.trigger_id, view: { ...copy(args.view), blocks: withIds(args.view.blocks) }, open: true, errors: null };
     this.views.push(view);
     return { ok: true, view: { id: view.id, team_id: this.team, hash: view.hash, app_id: this.app, bot_id: this.botId, root_view_id: view.id, previous_view_id: null, ...view.view } };
+  }
+
+  // A view's hash guards against a race: an older one does not replace a newer.
+  #publish(args) {
+    if (!this.users.has(args.user_id)) return { ok: false, error: 'invalid_arguments', response_metadata: { messages: ['[ERROR] user_not_found'] } };
+    const messages = checkHome(args.view);
+    if (messages.length) return { ok: false, error: 'invalid_arguments', response_metadata: { messages } };
+    if (JSON.stringify(args.view).length > 250000) return { ok: false, error: 'view_too_large' };
+    const before = this.homes.get(args.user_id);
+    if (args.hash !== undefined && before && args.hash !== before.hash) return { ok: false, error: 'hash_conflict' };
+    const home = { id: before?.id ?? `V${randomBytes(6).toString('hex').toUpperCase()}`, hash: `${Date.now()}.${randomBytes(4).toString('hex')}`, blocks: withIds(args.view.blocks), published: (before?.published ?? 0) + 1 };
+    this.homes.set(args.user_id, home);
+    this.#notice({ text: '', blocks: home.blocks });
+    return { ok: true, view: { id: home.id, team_id: this.team, type: 'home', hash: home.hash, app_id: this.app, bot_id: this.botId, blocks: home.blocks } };
   }
 
   // ---- what people see -----------------------------------------------------------------------
@@ -448,12 +464,72 @@ export class Slack extends StandIn {
     return answer;
   }
 
+  // Opens our home tab: Slack tells of it with what it shows there now.
+  openHome(user, { tab = 'home', hash } = {}) {
+    const home = this.homes.get(user);
+    const view = home && { id: home.id, team_id: this.team, type: 'home', hash: hash ?? home.hash, blocks: home.blocks };
+    return this.deliver(this.envelope({ type: 'app_home_opened', user, channel: this.#direct(user).id, tab, event_ts: this.nextTs(), ...(view && { view }) }, 'message'));
+  }
+
+  // A click on the home tab: no channel, no message, no response_url.
+  async clickHome(user, what) {
+    const home = this.homes.get(user);
+    const { block, element } = this.find(home, what);
+    const payload = {
+      type: 'block_actions', user: { id: user, username: user.toLowerCase(), name: user.toLowerCase(), team_id: this.team }, api_app_id: this.app, token: 'x',
+      container: { type: 'view', view_id: home.id }, trigger_id: this.#newTrigger(user), team: { id: this.team, domain: 'acme' }, enterprise: null, is_enterprise_install: false,
+      view: { id: home.id, type: 'home', hash: home.hash, blocks: home.blocks, private_metadata: '', callback_id: 'signoff_home', state: { values: {} } },
+      actions: [{ type: 'button', action_id: element.action_id, block_id: block.block_id, text: element.text, value: element.value, action_ts: this.nextTs() }],
+    };
+    return { ...(await this.interact(payload)), payload };
+  }
+
+  // What Slack asks while somebody types into an external_select → the options that it may show.
+  async search(view, value) {
+    const block = view.view.blocks.find((b) => b.element?.type === 'external_select');
+    const payload = {
+      type: 'block_suggestion', user: { id: view.user, username: view.user.toLowerCase(), team_id: this.team }, team: { id: this.team, domain: 'acme' }, api_app_id: this.app, token: 'x',
+      container: { type: 'view', view_id: view.id }, view: { ...view.view, id: view.id, hash: view.hash }, action_id: block.element.action_id, block_id: block.block_id, value,
+    };
+    const answer = await this.interact(payload);
+    const found = JSON.parse(answer.body || 'null');
+    for (const m of checkFound(found)) this.complaints.push(`options: ${m}`);
+    return found.options;
+  }
+
+  // A slash command: its answer is seen by who typed it. → {text, blocks} or null.
+  async command(user, command, text = '', { channel = 'C0DEPLOYS', ...how } = {}) {
+    const form = { token: 'x', team_id: this.team, team_domain: 'acme', channel_id: channel, channel_name: 'deployments', user_id: user, user_name: user.toLowerCase(), command, text, api_app_id: this.app, is_enterprise_install: 'false', response_url: `${this.url}/response/x`, trigger_id: this.#newTrigger(user) };
+    const answer = await this.post('/commands', new URLSearchParams(form).toString(), { contentType: 'application/x-www-form-urlencoded', ...how });
+    if (answer.status !== 200 || answer.ms > 3000) this.complaints.push(`${command} was answered ${answer.status} after ${answer.ms} ms: the person sees operation_timeout`);
+    if (!answer.body) return null;
+    const message = JSON.parse(answer.body);
+    if (!['ephemeral', 'in_channel', undefined].includes(message.response_type)) this.complaints.push(`response_type ${message.response_type}`);
+    for (const m of message.blocks ? checkBlocks(message.blocks) : []) this.complaints.push(`${command}: ${m}`);
+    this.#notice(message);
+    return message;
+  }
+
+  // The message shortcut: on a message of somebody's.
+  async shortcut(user, message, callback_id = 'signoff_ask') {
+    const { at, edits, ...rest } = message;
+    return this.interact({
+      type: 'message_action', callback_id, token: 'x', action_ts: this.nextTs(), trigger_id: this.#newTrigger(user), team: { id: this.team, domain: 'acme' }, enterprise: null, is_enterprise_install: false,
+      user: { id: user, username: user.toLowerCase(), team_id: this.team, name: user.toLowerCase() }, channel: { id: message.channel, name: this.channels.get(message.channel).name }, message_ts: message.ts, message: rest, response_url: `${this.url}/response/x`,
+    });
+  }
+
   // Fills in the modal; values: {block_id: text}. → {closed, errors}
   async submit(view, values) {
     if (!view.open) throw new Error('this modal is closed');
     const state = {};
     for (const block of view.view.blocks.filter((b) => b.type === 'input')) {
-      const value = values[block.block_id] ?? null;
+      const value = values[block.block_id] ?? block.element.initial_value ?? null;
+      if (/select$/.test(block.element.type)) {
+        const option = block.element.type === 'static_select' ? block.element.options.find((o) => o.value === value) ?? block.element.initial_option ?? null : value;
+        state[block.block_id] = { [block.element.action_id]: { type: block.element.type, selected_option: option } };
+        continue;
+      }
       const { min_length: min = 0, max_length: max = 3000 } = block.element;
       if (value !== null && (value.length > max || value.length < min)) throw new Error(`Slack lets nobody type ${value.length} characters here (${min} to ${max})`);
       if (value === null && !block.optional) throw new Error('Slack sends no empty required field');

@@ -424,7 +424,11 @@ export class World {
 
   holds(environment, component) {
     const file = join(this.dir, 'environments', environment, component, 'REVISION');
-    return existsSync(file) ? readFileSync(file, 'utf8').trim() : null;
+    try {
+      return readFileSync(file, 'utf8').trim();
+    } catch { // not there, or just being replaced
+      return null;
+    }
   }
 
   async sql(text) {

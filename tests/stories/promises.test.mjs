@@ -241,7 +241,7 @@ story(test, 'A sign-in link works once, by POST; a form needs its session and it
 story(test, 'A request that needs two people shows the first vote, and counts each person once', { configure: (c) => { direct(c); c.policies['prod-signoff'].approve = { role: 'deployer', count: 2 }; c.policies['prod-signoff'].not_requester = false; } }, async (w) => {
   const { request, message } = await propose(w);
   await w.slack.click({ user: ALICE, message, what: 'Approve' });
-  await until(() => /Votes so far: .*approve/i.test(w.slack.words(message)), 'the vote on the card');
+  await until(() => /Votes so far: 1 of 2: Alice Ng/.test(w.slack.words(message)), 'the vote on the card');
   await w.slack.click({ user: ALICE, message, what: 'Approve' });
   assert.equal((await w.decide(request, 'approve')).body.status, 'open', 'one person by two channels is one vote');
   await w.slack.click({ user: BOB, message, what: 'Approve' });

@@ -213,7 +213,7 @@ static void *run_application(void *arg)
             if (l->kind != 7 || !text_eq(e->channel, "ops") ||
                 !text_eq(e->in.path, "/slack/events") || e->in.body.len < 100)
                 atomic_fetch_add(&wrong, 1);
-            slack_sockets_ack(sockets, slack_ack_order_new(e, NULL));
+            slack_sockets_ack(sockets, slack_ack_order_new(e->conn, e->id, e->takes_payload, NULL));
         }
         letter_free_list(all);
         usleep(500);

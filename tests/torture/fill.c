@@ -74,8 +74,10 @@ static void add_request(struct store *s, struct arena *a, const char *thread, co
                             .raised_at_ms = now_ms};
     must(store_add_request(s, &r, &why));
     if (!open)
-        must(store_decide(s, request, "answered", "person:alice", NULL, "the second", now_ms, &won,
-                          &why));
+        must(store_decide(s, request,
+                          &(struct request_end){
+                              .status = "answered", .by = "person:alice", .answer = "the second"},
+                          now_ms, &won, &why));
 }
 
 static void add_work(struct store *s, struct arena *a, const char *thread, const char *request,
