@@ -245,7 +245,7 @@ static void ask_if_due(struct slack_socket *s, int64_t now_ms, struct slack_acts
         return;
     s->is_asking = true;
     s->ask_at_ms = INT64_MAX;
-    add(out, SLACK_ASK, 0);
+    add(out, SLACK_ASK_ADDRESS, 0);
 }
 
 static void become(struct slack_link *link, int state, int64_t now_ms)

@@ -91,8 +91,8 @@ struct slack_socket {
 /* What is to be done, in order. */
 struct slack_act {
     enum {
-        SLACK_ASK,     /* call apps.connections.open */
-        SLACK_CONNECT, /* to the address that was just given, as this number */
+        SLACK_ASK_ADDRESS, /* call apps.connections.open */
+        SLACK_CONNECT,     /* to the address that was just given, as this number */
         SLACK_PING,
         SLACK_DROP, /* close it at once; it will not be heard of again */
     } kind;

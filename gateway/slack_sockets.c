@@ -291,7 +291,7 @@ static void perform(struct slack_sockets *s, struct feed *feed, const struct sla
         const struct slack_act *act = &acts->list[i];
         struct link *link = find_link(feed, act->number);
         switch (act->kind) {
-        case SLACK_ASK:
+        case SLACK_ASK_ADDRESS:
             ask(s, feed);
             break;
         case SLACK_CONNECT:

@@ -243,7 +243,7 @@ static const char *told(struct world *w)
     w->told[0] = '\0';
     for (size_t i = 0; i < w->acts.n; i++) {
         char one[30];
-        snprintf(one, sizeof one, w->acts.list[i].kind == SLACK_ASK ? "%sA" : "%s%c%d",
+        snprintf(one, sizeof one, w->acts.list[i].kind == SLACK_ASK_ADDRESS ? "%sA" : "%s%c%d",
                  i > 0 ? " " : "", "ACPD"[w->acts.list[i].kind], (int)w -> acts.list[i].number);
         strcat(w->told, one);
     }
@@ -486,8 +486,9 @@ Test(slack_socket, is_never_without_a_plan)
         slack_socket_begin(&w.s, 0, &w.acts);
         for (int step = 0; step < 200; step++) {
             for (size_t i = 0; i < w.acts.n; i++) {
-                cr_assert(w.acts.list[i].kind != SLACK_ASK || !asked, "it asks once at a time");
-                asked = asked || w.acts.list[i].kind == SLACK_ASK;
+                cr_assert(w.acts.list[i].kind != SLACK_ASK_ADDRESS || !asked,
+                          "it asks once at a time");
+                asked = asked || w.acts.list[i].kind == SLACK_ASK_ADDRESS;
             }
             w.acts.n = 0;
             state = state * 1103515245 + 12345;
