@@ -316,7 +316,7 @@ bool edit_request(struct app *app, const struct request_row *r, const struct vot
                   const struct person *person, struct vote_out *out, struct err *err)
 {
     struct thread_row row;
-    struct json *merged;
+    struct json *merged = NULL;
     struct err bad = ERR_INIT;
     const struct tool *tool = r->tool == NULL ? NULL : config_tool(app->config, r->tool);
     const struct json *was = json_get(json_parse_own(app->a, r->canonical), "arguments");

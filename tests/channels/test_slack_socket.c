@@ -184,7 +184,7 @@ Test(slack_frame, brings_a_click_and_a_command)
     arrival = receive(&a, &command);
     cr_assert_str_eq(arrival.when, "command");
     cr_assert_str_eq(json_text_at(arrival.data, "command"), "/hello-socket-mode");
-    cr_assert_str_eq(json_text_at(arrival.data, "text"), "");
+    cr_assert_str_eq(json_text_at(arrival.data, "text"), "hello-socket-mode ");
     cr_assert_str_eq(arrival.keys[0], "trigger:111.222.xxx");
 }
 
