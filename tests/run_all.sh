@@ -59,25 +59,50 @@ packages() {
     [ -d tests/node_modules/playwright-core ] || (cd tests && npm ci --silent --no-fund --no-audit)
 }
 one "npm packages" packages
-# node_tests NAME PROGRAM argument …: Node's test runner over some files, with this build of ours
-node_tests() {
-    name=$1
-    log=build/$name.log
+# run_node NAME PROGRAM argument …: Node's test runner over some files, with this build of ours
+run_node() {
+    log=build/$1.log
     program=$2
     shift 2
     SIGNOFF=$PWD/$program node --test --test-reporter=tap "$@" >"$log" 2>&1
+}
+
+count_node() {
+    log=build/$1.log
     good=$(sed -n 's/^# pass \([0-9]*\)/\1/p' "$log" | tail -1)
     bad=$(sed -n 's/^# fail \([0-9]*\)/\1/p' "$log" | tail -1)
     cancelled=$(sed -n 's/^# cancelled \([0-9]*\)/\1/p' "$log" | tail -1)
     [ "${bad:-1}" = 0 ] && [ "${cancelled:-0}" = 0 ] || grep -E -A 25 '^ *not ok' "$log" | head -150
-    count "$name" "${good:-0}" "$((${bad:-1} + ${cancelled:-0}))"
+    count "$1" "${good:-0}" "$((${bad:-1} + ${cancelled:-0}))"
+}
+
+node_tests() {
+    run_node "$@"
+    count_node "$1"
+}
+
+# every_second FIRST file …: half of the files
+every_second() {
+    n=$1
+    shift
+    for file in "$@"; do
+        [ $((n % 2)) = 1 ] && echo "$file"
+        n=$((n + 1))
+    done
 }
 
 # At its end each story writes which counters it moved.
 export SIGNOFF_COUNTERS=$PWD/build/counters.txt
 : >"$SIGNOFF_COUNTERS"
 node_tests standins build/debug/signoff tests/standins/*.test.mjs
-node_tests stories build/debug/signoff tests/stories/*.test.mjs
+# Stories mostly wait: two at a time.
+# shellcheck disable=SC2046
+run_node stories-1 build/debug/signoff $(every_second 1 tests/stories/*.test.mjs) &
+# shellcheck disable=SC2046
+run_node stories-2 build/debug/signoff $(every_second 0 tests/stories/*.test.mjs)
+wait
+count_node stories-1
+count_node stories-2
 node_tests torture build/debug/signoff tests/torture/*.test.mjs
 one "every counter moves" node tests/counters.mjs "$SIGNOFF_COUNTERS"
 node_tests races build/tsan/signoff tests/threads/*.test.mjs
