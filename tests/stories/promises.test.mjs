@@ -354,7 +354,7 @@ story(test, 'A post that is cut after Slack acted is looked up and not posted tw
 });
 
 story(test, 'Slack is down: what waits for it costs nothing, and all of it arrives in its order afterwards', {}, async (w) => {
-  w.slack.fail('chat.postMessage', { status: 503 }, 4);
+  w.slack.fail('chat.postMessage', { status: 503 }, 3);
   await w.github.merge({ number: 11, title: 'Open the shop', sha: w.v1 });
   const request = await w.open('deploy_frontend');
   const waiting = () => w.rows("select state, count(*) as n from deliveries where state in ('queued', 'due', 'sending') group by 1");
